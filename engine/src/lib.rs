@@ -1,0 +1,60 @@
+//! An embeddable, append-only store for the logs of AI systems.
+//!
+//! A store is one directory. Any number of processes append to it and any number read it at the same
+//! time, without a server. What was acknowledged is not lost; damage is found and named, and costs only
+//! what it touches.
+//!
+//! ```
+//! # let dir = tempfile::tempdir().unwrap();
+//! use logq_engine::{Event, Options, Store};
+//! let store = Store::open(dir.path(), Options::default())?;
+//! let log = store.writer()?;
+//! log.append(&Event::system("startup", "Autonomous system started").importance(8).field("version", "2.0"))?;
+//! log.append(&Event::ai("puzzle_analysis").model("llama3.2").tokens(150, 250).context_type("grid_analysis"))?;
+//! log.close()?;
+//! # Ok::<(), logq_engine::Error>(())
+//! ```
+
+mod check;
+pub mod compare;
+mod core;
+mod error;
+mod event;
+mod field;
+mod format;
+#[cfg(feature = "sim")]
+pub mod fuzzing;
+mod gap;
+pub mod io;
+mod level;
+mod manifest;
+mod options;
+mod packer;
+pub mod predicate;
+mod record;
+mod record_id;
+mod scan;
+mod segment;
+mod slot;
+mod snapshot;
+mod store;
+pub mod text;
+pub mod value;
+mod writer;
+
+pub use check::CheckReport;
+pub use error::{Error, ErrorKind, Result};
+pub use event::Event;
+pub use format::frame::{ImportProgress, RECORD_SIZE_MAX, SourceId};
+pub use gap::Gap;
+pub use level::Level;
+pub use options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX, FILE_SIZE, Options};
+pub use packer::{Packed, Packer};
+pub use predicate::{Comparison, Literal, Predicate, Test};
+pub use record_id::RecordId;
+pub use scan::{BATCH_ROWS_MAX, Batch, Fields, Part, Scan, ScanStats, TimeRange};
+pub use snapshot::{Position, Snapshot};
+pub use store::{SourceLock, Store};
+pub use text::TextTest;
+pub use value::Value;
+pub use writer::Writer;

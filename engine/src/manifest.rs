@@ -1,0 +1,359 @@
+//! Which files are the store: reading the manifest, editing it, and rebuilding it from the files.
+//!
+//! Readers take no lock: they read edits until the first that does not hold. An editor holds
+//! `MANIFEST.lock` for one edit, cuts off a torn tail first, writes the edit in one go and syncs it.
+//! A manifest that cannot be trusted (missing, damaged, torn) is made good from the heads of the files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::header::{self, FileHeader};
+use crate::format::manifest::{Done, Edit, HEAD_SIZE, Head, Op, ReadHead, encode_edit, read_edit};
+use crate::format::name::{ACTIVE_DIR, FileName, QUARANTINE_DIR};
+use crate::io::{File, LockKind, OpenMode, Stat, Vfs};
+
+/// The manifest is rewritten when it has grown past this: about 20,000 edits, read in a few milliseconds.
+const REWRITE_SIZE: u64 = 1 << 20;
+
+/// One active file, as the manifest knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileEntry {
+    pub(crate) salt: u64,
+    pub(crate) first_sequence: u64,
+    pub(crate) capacity: u64,
+    /// Records from this sequence on live in the file that took them over.
+    pub(crate) cap: u64,
+    pub(crate) done: Option<Done>,
+}
+
+/// The set of files at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) store: u128,
+    /// By slot and number.
+    pub(crate) files: BTreeMap<(u32, u64), FileEntry>,
+}
+
+impl State {
+    fn apply(&mut self, op: &Op) {
+        match *op {
+            Op::Create { slot, number, salt, first_sequence, capacity, rehomes } => {
+                let entry = FileEntry { salt, first_sequence, capacity, cap: u64::MAX, done: None };
+                self.files.entry((slot, number)).or_insert(entry);
+                if let Some(rehomes) = rehomes
+                    && let Some(failed) = self.files.get_mut(&(slot, rehomes.number))
+                {
+                    failed.cap = failed.cap.min(rehomes.from);
+                }
+            }
+            Op::Done { slot, number, done } => {
+                if let Some(entry) = self.files.get_mut(&(slot, number)) {
+                    entry.done = Some(done);
+                }
+            }
+        }
+    }
+
+    /// The slot's newest file.
+    pub(crate) fn last_file(&self, slot: u32) -> Option<(u64, FileEntry)> {
+        self.files.range((slot, 0)..=(slot, u64::MAX)).next_back().map(|(&(_, number), &entry)| (number, entry))
+    }
+
+    /// Whether this is its slot's newest file.
+    pub(crate) fn is_last(&self, slot: u32, number: u64) -> bool {
+        self.last_file(slot).is_some_and(|(last, _)| last == number)
+    }
+
+    /// Bytes that the files reserve, for back-pressure.
+    pub(crate) fn reserved(&self) -> u64 {
+        let used = |entry: &FileEntry| entry.done.map_or(entry.capacity, |done| done.end);
+        self.files.values().map(used).sum()
+    }
+
+    fn ops(&self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for (&(slot, number), entry) in &self.files {
+            ops.push(Op::Create {
+                slot,
+                number,
+                salt: entry.salt,
+                first_sequence: entry.first_sequence,
+                capacity: entry.capacity,
+                rehomes: None,
+            });
+            // A cap travels with the file that took over, which is created later.
+            if let Some(done) = entry.done {
+                ops.push(Op::Done { slot, number, done });
+            }
+        }
+        for op in &mut ops {
+            if let Op::Create { slot, number, first_sequence, rehomes, .. } = op {
+                let capped = self.files.range((*slot, 0)..(*slot, *number)).next_back();
+                if let Some((&(_, failed), entry)) = capped
+                    && entry.cap == *first_sequence
+                {
+                    *rehomes = Some(header::Rehomes { number: failed, from: entry.cap });
+                }
+            }
+        }
+        ops
+    }
+}
+
+/// What reading the manifest found, beyond the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Sound,
+    /// The last edit was not finished: normal after a crash.
+    Torn,
+    /// The file is missing or damaged; the state was rebuilt from the files.
+    Rebuilt(String),
+}
+
+/// The manifest as last read.
+#[derive(Clone, Debug)]
+pub(crate) struct Manifest {
+    pub(crate) state: Arc<State>,
+    pub(crate) condition: Condition,
+    rewrites: u64,
+    stat: Option<Stat>,
+    /// Where the next edit goes.
+    end: u64,
+}
+
+impl Manifest {
+    /// Whether there is a manifest, or what is left of a store without one.
+    pub(crate) fn exists(vfs: &dyn Vfs, dir: &Path) -> bool {
+        vfs.stat(&FileName::Manifest.path(dir)).is_ok()
+            || vfs.list(&dir.join(ACTIVE_DIR)).is_ok_and(|names| {
+                names.iter().any(|name| matches!(FileName::parse_active(name), Some(FileName::Active { .. })))
+            })
+    }
+
+    /// Makes the manifest of a new store, unless somebody else just did.
+    pub(crate) fn create(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        let _lock = lock(vfs, dir)?;
+        if Self::exists(vfs, dir) {
+            return Ok(());
+        }
+        let store = (u128::from(vfs.random()) << 64) | u128::from(vfs.random());
+        write_whole(vfs, dir, &State { store, ..State::default() }, 0)
+    }
+
+    /// Reads the manifest, and rebuilds in memory what it cannot say.
+    pub(crate) fn load(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
+        let path = FileName::Manifest.path(dir);
+        let file = match vfs.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return rebuild(vfs, dir, None, "the manifest is missing");
+            }
+            Err(error) => return Err(Error::io("the manifest cannot be opened", &path, error)),
+        };
+        let (bytes, stat) = read_all(&*file, &path)?;
+        let head = match Head::read(&bytes) {
+            ReadHead::Head(head) => head,
+            ReadHead::Newer { version } => return Err(newer(version, &path)),
+            ReadHead::Damaged => return rebuild(vfs, dir, None, "the manifest's head is damaged"),
+        };
+        let mut state = State { store: head.store, ..State::default() };
+        let mut offset = HEAD_SIZE;
+        let condition = loop {
+            match read_edit(&bytes, head.store, offset) {
+                Edit::Ops(ops, next) => {
+                    ops.iter().for_each(|op| state.apply(op));
+                    offset = next;
+                }
+                Edit::End => break Condition::Sound,
+                Edit::Damaged if edit_follows(&bytes, head.store, offset) => {
+                    return rebuild(vfs, dir, Some(&state), "an edit of the manifest is damaged");
+                }
+                Edit::Damaged => break Condition::Torn,
+            }
+        };
+        let end = offset as u64;
+        let mut manifest =
+            Self { state: Arc::new(state), condition, rewrites: head.rewrites, stat: Some(stat), end };
+        if manifest.condition == Condition::Torn {
+            // A torn edit was never relied on. One that a bad disk took away was: files know better.
+            manifest.adopt(vfs, dir)?;
+        }
+        Ok(manifest)
+    }
+
+    /// Reads the manifest again if it changed.
+    pub(crate) fn refresh(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        let path = FileName::Manifest.path(dir);
+        let stat = vfs.stat(&path).ok();
+        if stat.is_none() || stat != self.stat {
+            *self = Self::load(vfs, dir)?;
+        }
+        Ok(())
+    }
+
+    /// Adds operations durably: when this returns, every later reader sees them, also after a power cut.
+    /// `ops` sees the newest state and says what to add; nothing is written when it adds nothing.
+    pub(crate) fn commit(
+        vfs: &dyn Vfs,
+        dir: &Path,
+        ops: impl FnOnce(&State) -> Result<Vec<Op>>,
+    ) -> Result<Self> {
+        let _lock = lock(vfs, dir)?;
+        let mut manifest = Self::load(vfs, dir)?;
+        let ops = ops(&manifest.state)?;
+        if ops.is_empty() {
+            return Ok(manifest);
+        }
+        let state = Arc::make_mut(&mut manifest.state);
+        ops.iter().for_each(|op| state.apply(op));
+        if manifest.condition != Condition::Sound || REWRITE_SIZE < manifest.end {
+            if let Condition::Rebuilt(_) = manifest.condition {
+                keep_damaged(vfs, dir)?;
+            }
+            write_whole(vfs, dir, &manifest.state, manifest.rewrites + 1)?;
+            return Self::load(vfs, dir);
+        }
+        let path = FileName::Manifest.path(dir);
+        let failed = |error| Error::io("the manifest cannot be written", &path, error);
+        let mut edit = Vec::new();
+        encode_edit(&mut edit, &ops, manifest.state.store, manifest.end);
+        let file = vfs.open(&path, OpenMode::ReadWrite).map_err(failed)?;
+        file.write_at(manifest.end, &edit).map_err(failed)?;
+        file.sync_data().map_err(failed)?;
+        manifest.end += edit.len() as u64;
+        manifest.stat = file.stat().ok();
+        Ok(manifest)
+    }
+
+    /// Takes in files that the manifest does not name although they hold frames.
+    fn adopt(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        let state = Arc::make_mut(&mut self.state);
+        for header in read_headers(vfs, dir)? {
+            let known = state.files.contains_key(&(header.slot, header.number));
+            if !known && header.store == state.store {
+                state.apply(&Op::create(&header));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Holds the manifest's lock until dropped.
+fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn File>> {
+    let path = FileName::ManifestLock.path(dir);
+    let failed = |error| Error::io("the manifest's lock cannot be taken", &path, error);
+    let file = vfs.open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
+    file.lock(LockKind::Exclusive).map_err(failed)?;
+    Ok(file)
+}
+
+fn newer(version: u32, path: &Path) -> Error {
+    let known = crate::format::VERSION;
+    let what = format!("the store has format {version}, and this version of logq knows {known}: use a newer logq");
+    Error::new(ErrorKind::Version, what).at(path)
+}
+
+fn read_all(file: &dyn File, path: &Path) -> Result<(Vec<u8>, Stat)> {
+    let failed = |error| Error::io("the manifest cannot be read", path, error);
+    let stat = file.stat().map_err(failed)?;
+    let mut bytes = vec![0; usize::try_from(stat.size).unwrap_or(0)];
+    let len = file.read_at(0, &mut bytes).map_err(failed)?;
+    bytes.truncate(len);
+    Ok((bytes, stat))
+}
+
+/// Whether a valid edit stands anywhere behind a place that holds none.
+fn edit_follows(bytes: &[u8], store: u128, offset: usize) -> bool {
+    (offset + 8..bytes.len()).step_by(8).any(|at| matches!(read_edit(bytes, store, at), Edit::Ops(..)))
+}
+
+/// The state as the files' own heads tell it, with what `known` still says about them.
+fn rebuild(vfs: &dyn Vfs, dir: &Path, known: Option<&State>, why: &str) -> Result<Manifest> {
+    let mut headers = read_headers(vfs, dir)?;
+    headers.sort_by_key(|header| (header.slot, header.number));
+    let store = known.map(|state| state.store).or_else(|| headers.first().map(|header| header.store));
+    let Some(store) = store else {
+        let what = format!("{why}, and there are no files to rebuild it from");
+        return Err(Error::new(ErrorKind::Corrupt, what).at(&FileName::Manifest.path(dir)));
+    };
+    let mut state = State { store, ..State::default() };
+    for header in headers.iter().filter(|header| header.store == store) {
+        state.apply(&Op::create(header));
+        let done = known.and_then(|known| known.files.get(&(header.slot, header.number))?.done);
+        if let Some(done) = done {
+            state.apply(&Op::Done { slot: header.slot, number: header.number, done });
+        }
+    }
+    let condition = Condition::Rebuilt(why.into());
+    Ok(Manifest { state: Arc::new(state), condition, rewrites: 0, stat: None, end: 0 })
+}
+
+/// The heads of all active files that have one.
+fn read_headers(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<FileHeader>> {
+    let folder = dir.join(ACTIVE_DIR);
+    let names = match vfs.list(&folder) {
+        Ok(names) => names,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Error::io("the folder of active files cannot be read", &folder, error)),
+    };
+    let mut headers = Vec::new();
+    for name in names {
+        let Some(file @ FileName::Active { slot, number }) = FileName::parse_active(&name) else { continue };
+        let path = file.path(dir);
+        match read_header(vfs, &path)? {
+            header::Read::Head { header, .. } if (header.slot, header.number) == (slot, number) => {
+                headers.push(header);
+            }
+            header::Read::Newer { version } => return Err(newer(version, &path)),
+            _ => {}
+        }
+    }
+    Ok(headers)
+}
+
+/// Reads the head of one active file.
+pub(crate) fn read_header(vfs: &dyn Vfs, path: &Path) -> Result<header::Read> {
+    let failed = |error| Error::io("an active file cannot be read", path, error);
+    let file = vfs.open(path, OpenMode::Read).map_err(failed)?;
+    let mut page = vec![0; usize::try_from(header::SIZE).unwrap_or(4096)];
+    let len = file.read_at(0, &mut page).map_err(failed)?;
+    Ok(FileHeader::read(page.get(..len).unwrap_or(&[])))
+}
+
+/// Puts a damaged manifest where it can be looked at.
+fn keep_damaged(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+    let path = FileName::Manifest.path(dir);
+    if vfs.stat(&path).is_err() {
+        return Ok(());
+    }
+    let folder = dir.join(QUARANTINE_DIR);
+    let kept: PathBuf = folder.join(format!("{}-{}", FileName::Manifest, vfs.now()));
+    let failed = |error| Error::io("a damaged manifest cannot be set aside", &kept, error);
+    vfs.create_dir(&folder).map_err(failed)?;
+    vfs.rename(&path, &kept).map_err(failed)?;
+    vfs.sync_dir(&folder).map_err(failed)?;
+    vfs.sync_dir(dir).map_err(failed)
+}
+
+/// Writes the whole manifest anew: temporary file, sync, rename, sync of the directory.
+fn write_whole(vfs: &dyn Vfs, dir: &Path, state: &State, rewrites: u64) -> Result<()> {
+    let new = FileName::ManifestNew.path(dir);
+    let failed = |error| Error::io("the manifest cannot be written", &new, error);
+    let mut bytes = Head { store: state.store, rewrites }.encode();
+    let ops = state.ops();
+    if !ops.is_empty() {
+        let offset = bytes.len() as u64;
+        encode_edit(&mut bytes, &ops, state.store, offset);
+    }
+    match vfs.remove(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let file = vfs.open(&new, OpenMode::CreateNew).map_err(failed)?;
+    file.write_at(0, &bytes).map_err(failed)?;
+    file.sync_data().map_err(failed)?;
+    vfs.rename(&new, &FileName::Manifest.path(dir)).map_err(failed)?;
+    vfs.sync_dir(dir).map_err(failed)
+}

@@ -1,0 +1,116 @@
+//! How a store is opened and how durable its writes are; limits with their reasons.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// When a write counts as done. A caller says it; nothing is durable by accident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Visible to every process and safe from a crash of this one, not from a crash of the machine.
+    Buffered,
+    /// As `Buffered`, and on disk within this time (1 ms to 1 h): a background thread syncs what many
+    /// callers wrote.
+    Interval(Duration),
+    /// On disk when `append` returns; callers that wait at the same time share one sync.
+    Synced,
+}
+
+impl Default for Durability {
+    /// At most one second of acknowledged records is lost when the machine stops.
+    fn default() -> Self {
+        Self::Interval(Duration::from_secs(1))
+    }
+}
+
+/// Bytes that an active file reserves. A file is the unit of sealing and of recovery.
+pub const FILE_SIZE: u64 = 16 << 20;
+/// Records that a file holds at most: a block of a sealed segment, and what an id jumps over after a crash.
+pub const FILE_RECORDS_MAX: u64 = 65_536;
+/// One batch holds at most this many bytes of frames.
+pub const BATCH_SIZE_MAX: u64 = 64 << 20;
+/// A file smaller than this could not hold its head and one frame of the usual size.
+const FILE_SIZE_MIN: u64 = 16 << 10;
+/// Frame headers store an offset in 32 bits of 8-byte units; 1 GiB leaves room.
+const FILE_SIZE_MAX: u64 = 1 << 30;
+
+/// How to open a store. `Options::default()` suits most programs.
+///
+/// ```
+/// use logq_engine::{Durability, Options};
+/// let options = Options { durability: Durability::Synced, ..Options::default() };
+/// options.validate().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What writers of [`crate::Store::writer`] promise. Default: on disk within one second.
+    pub durability: Durability,
+    /// Make the store when there is none. Default: true.
+    pub create: bool,
+    /// Never write, lock or create anything. Default: false.
+    pub read_only: bool,
+    /// Bytes that each active file reserves, 16 KiB to 1 GiB. Default: 16 MiB. A larger record gets a
+    /// file of its own size.
+    pub file_size: u64,
+    /// A file takes no more records this long after its creation. Default: 10 minutes.
+    pub seal_after: Duration,
+    /// Bytes of unsealed files at which an append returns [`ErrorKind::Full`]. Default: no bound, since
+    /// nothing but a bound set here would ever free them.
+    pub unsealed_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            create: true,
+            read_only: false,
+            file_size: FILE_SIZE,
+            seal_after: Duration::from_mins(10),
+            unsealed_max: u64::MAX,
+        }
+    }
+}
+
+impl Options {
+    /// Checks that every option is in its range.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] naming the option and its range.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |what: &str| Err(Error::new(ErrorKind::Invalid, what));
+        if self.file_size < FILE_SIZE_MIN || FILE_SIZE_MAX < self.file_size {
+            return invalid("file_size must be 16 KiB to 1 GiB");
+        }
+        if let Durability::Interval(every) = self.durability
+            && (every < Duration::from_millis(1) || Duration::from_hours(1) < every)
+        {
+            return invalid("the interval of Durability::Interval must be 1 ms to 1 h");
+        }
+        if self.unsealed_max < self.file_size {
+            return invalid("unsealed_max must hold at least one file");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_is_checked_on_both_sides() {
+        let check = |options: Options| options.validate().is_ok();
+        let base = Options::default;
+        assert!(check(base()));
+        assert!(check(Options { file_size: FILE_SIZE_MIN, ..base() }));
+        assert!(!check(Options { file_size: FILE_SIZE_MIN - 1, ..base() }));
+        assert!(check(Options { file_size: FILE_SIZE_MAX, ..base() }));
+        assert!(!check(Options { file_size: FILE_SIZE_MAX + 1, ..base() }));
+        assert!(!check(Options { unsealed_max: base().file_size - 1, ..base() }));
+        for (every, good) in [(0, false), (1, true), (3_600_000, true), (3_600_001, false)] {
+            let durability = Durability::Interval(Duration::from_millis(every));
+            assert_eq!(check(Options { durability, ..base() }), good, "{every} ms");
+        }
+    }
+}

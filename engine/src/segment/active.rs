@@ -1,0 +1,202 @@
+//! The file that a slot's writer fills: reserved, mapped, and written front to back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::frame::{self, HEADER_SIZE, Header};
+use crate::format::header::{self, FileHeader, Rehomes};
+use crate::format::manifest::Done;
+use crate::format::name::{ACTIVE_DIR, FileName};
+use crate::io::{File, OpenMode, Vfs, WriteMap};
+use crate::options::FILE_RECORDS_MAX;
+
+/// Pages are made present this far ahead of the write position, in one go: a first touch costs about ten
+/// times what it costs in such a call, and a whole file at once would be dirty at its first sync.
+const POPULATE_SIZE: u64 = 1 << 20;
+
+/// Bytes that a close frame takes.
+pub(crate) const CLOSE_SIZE: u64 = 64 + 16;
+
+/// What a new file is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewFile {
+    pub(crate) store: u128,
+    pub(crate) slot: u32,
+    pub(crate) number: u64,
+    pub(crate) first_sequence: u64,
+    pub(crate) capacity: u64,
+    pub(crate) rehomes: Option<Rehomes>,
+}
+
+/// A file being filled. Only its slot's writer has one.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) header: FileHeader,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) map: Arc<dyn WriteMap>,
+    /// Where the next frame goes.
+    pub(crate) offset: u64,
+    pub(crate) next_sequence: u64,
+    pub(crate) records: u64,
+    pub(crate) time_min: i64,
+    pub(crate) time_max: i64,
+    /// Whether to make pages present ahead; a writer that mostly syncs is better off without.
+    pub(crate) populate: bool,
+    populated: u64,
+}
+
+/// What is known of a file that is reopened for more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resume {
+    pub(crate) header: FileHeader,
+    pub(crate) offset: u64,
+    pub(crate) next_sequence: u64,
+    pub(crate) records: u64,
+    pub(crate) time_min: i64,
+    pub(crate) time_max: i64,
+}
+
+impl Active {
+    /// Makes a file: blocks reserved, head written, everything synced. A file that could not be made
+    /// whole is taken away again, so that a full disk does not fill further.
+    pub(crate) fn create(vfs: &dyn Vfs, dir: &Path, new: NewFile) -> Result<Self> {
+        let path = FileName::Active { slot: new.slot, number: new.number }.path(dir);
+        let header = FileHeader {
+            store: new.store,
+            slot: new.slot,
+            number: new.number,
+            salt: vfs.random(),
+            first_sequence: new.first_sequence,
+            capacity: new.capacity,
+            created: vfs.now(),
+            rehomes: new.rehomes,
+        };
+        // A file of this number that no manifest names holds nothing: its writer died before the edit.
+        match vfs.remove(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("an unused file cannot be removed", &path, error));
+            }
+            _ => {}
+        }
+        let failed = |error| Error::io("an active file cannot be made", &path, error);
+        let file = vfs.open(&path, OpenMode::CreateNew).map_err(failed)?;
+        let made = file
+            .allocate(0, new.capacity)
+            .and_then(|()| file.write_at(0, &header.encode()))
+            .and_then(|()| file.sync_data())
+            .and_then(|()| vfs.sync_dir(&dir.join(ACTIVE_DIR)))
+            .and_then(|()| file.map_write(new.capacity));
+        match made {
+            Ok(map) => {
+                let next_sequence = new.first_sequence;
+                let resume = Resume {
+                    header,
+                    offset: header::SIZE,
+                    next_sequence,
+                    records: 0,
+                    time_min: i64::MAX,
+                    time_max: i64::MIN,
+                };
+                Ok(Self::new(resume, path, file, map))
+            }
+            Err(error) => {
+                drop(file);
+                // The first error is the one to report; what is left of the file is removed by the next try.
+                let _removed = vfs.remove(&path).and_then(|()| vfs.sync_dir(&dir.join(ACTIVE_DIR)));
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Opens a file that ended in order, and reserves its tail again.
+    pub(crate) fn reopen(vfs: &dyn Vfs, dir: &Path, resume: Resume) -> Result<Self> {
+        let path = FileName::Active { slot: resume.header.slot, number: resume.header.number }.path(dir);
+        let failed = |error| Error::io("an active file cannot be reopened", &path, error);
+        let file = vfs.open(&path, OpenMode::ReadWrite).map_err(failed)?;
+        let capacity = resume.header.capacity;
+        file.allocate(resume.offset, capacity - resume.offset).map_err(failed)?;
+        let map = file.map_write(capacity).map_err(failed)?;
+        Ok(Self::new(resume, path, file, map))
+    }
+
+    fn new(resume: Resume, path: PathBuf, file: Box<dyn File>, map: Box<dyn WriteMap>) -> Self {
+        Self {
+            header: resume.header,
+            path,
+            file: file.into(),
+            map: map.into(),
+            offset: resume.offset,
+            next_sequence: resume.next_sequence,
+            records: resume.records,
+            time_min: resume.time_min,
+            time_max: resume.time_max,
+            populate: false,
+            populated: resume.offset,
+        }
+    }
+
+    /// Whether frames of so many bytes and records fit, a close frame kept free.
+    pub(crate) fn has_room(&self, size: u64, records: u64) -> bool {
+        self.offset + size + CLOSE_SIZE <= self.header.capacity && self.records + records <= FILE_RECORDS_MAX
+    }
+
+    /// Stores a frame that is not published yet. `frame` is 64 bytes of room, the payload and the padding;
+    /// its header is filled in. Returns the frame's offset.
+    pub(crate) fn stage(&mut self, frame: &mut [u8], header: &Header) -> u64 {
+        let offset = self.offset;
+        let size = frame.len() as u64;
+        assert_eq!(size, header.frame_size(), "BUG: the frame is not what its header says");
+        assert!(offset + size <= self.header.capacity, "BUG: has_room() was not asked");
+        assert_eq!(header.first_sequence, self.next_sequence, "BUG: sequences are dense");
+        if self.populate {
+            self.populate_ahead(offset + size);
+        }
+        if let Some(head) = frame.first_chunk_mut::<HEADER_SIZE>() {
+            frame::encode(head, header, self.header.salt, offset);
+        }
+        // The size comes last, by `publish`; until then a reader finds the end here.
+        let (head, body) = frame.split_at(4);
+        assert_eq!(head, header.payload_size.to_le_bytes(), "BUG: the size stands first");
+        self.map.write(offset + 4, body);
+        self.offset += size;
+        self.next_sequence = header.end_sequence();
+        self.records += u64::from(header.count);
+        if 0 < header.count {
+            self.time_min = self.time_min.min(header.time_min);
+            self.time_max = self.time_max.max(header.time_max);
+        }
+        offset
+    }
+
+    /// Makes a staged frame visible to every reader.
+    pub(crate) fn publish(&self, offset: u64, payload_size: u32) {
+        self.map.publish(offset, payload_size);
+    }
+
+    fn populate_ahead(&mut self, until: u64) {
+        while self.populated < until {
+            let from = self.populated;
+            self.populated = (from + POPULATE_SIZE).min(self.header.capacity);
+            if self.populated == from || self.map.populate(from, self.populated - from).is_err() {
+                // Only speed is lost: pages come at their first touch.
+                self.populate = false;
+                return;
+            }
+        }
+    }
+
+    /// What the manifest keeps of this file once it does not grow any more.
+    pub(crate) fn done(&self, promise: u64) -> Done {
+        Done {
+            end: self.offset,
+            promise,
+            end_sequence: self.next_sequence,
+            records: self.records,
+            time_min: self.time_min,
+            time_max: self.time_max,
+            clean: true,
+        }
+    }
+}

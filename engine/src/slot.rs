@@ -1,0 +1,188 @@
+//! Slots: the right to write. A writer locks the first free slot and goes on where its last file ended.
+//!
+//! A file that ended in order is written on; any other is left as it was found, and what it holds is
+//! settled once and written into the manifest.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::ALIGN;
+use crate::format::header::{self, FileHeader, Read};
+use crate::format::manifest::{Done, Op};
+use crate::format::name::FileName;
+use crate::io::{File, LockKind, OpenMode, Vfs};
+use crate::manifest::{FileEntry, Manifest, State, read_header};
+use crate::options::FILE_RECORDS_MAX;
+use crate::segment::active::{Resume, CLOSE_SIZE};
+use crate::segment::walk::{Frames, Settled, settle};
+
+/// More writers than this at one time are a mistake of the caller.
+pub(crate) const SLOTS_MAX: u32 = 4096;
+/// A file with less room than this is not worth going on with.
+const ROOM_MIN: u64 = 8 << 10;
+
+/// A slot that this process holds, until dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) number: u32,
+    pub(crate) next: NextFile,
+    _lock: Box<dyn File>,
+}
+
+/// Where the slot's next record goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NextFile {
+    /// Into the last file, which ended in order.
+    Resume(Resume),
+    /// Into a file that is yet to be made.
+    Fresh { number: u64, first_sequence: u64 },
+}
+
+impl Slot {
+    /// Takes the first free slot and looks at its last file.
+    pub(crate) fn acquire(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
+        for number in 0..SLOTS_MAX {
+            let Some(lock) = try_lock(vfs, dir, number)? else { continue };
+            // The manifest as it is now that nobody else writes in this slot.
+            let manifest = Manifest::load(vfs, dir)?;
+            let next = next_file(vfs, dir, &manifest.state, number)?;
+            return Ok(Self { number, next, _lock: lock });
+        }
+        let what = format!("{SLOTS_MAX} writers are open at the same time, and no more are allowed");
+        Err(Error::new(ErrorKind::Limit, what).at(dir))
+    }
+}
+
+/// Whether some process writes in the slot at this moment.
+pub(crate) fn is_live(vfs: &dyn Vfs, dir: &Path, slot: u32) -> bool {
+    let path = FileName::SlotLock { slot }.path(dir);
+    let locked = vfs.open(&path, OpenMode::Read).and_then(|file| file.is_locked());
+    // Unknown counts as live: a reader then takes what is published and looks no further.
+    locked.unwrap_or_else(|error| error.kind() != std::io::ErrorKind::NotFound)
+}
+
+fn try_lock(vfs: &dyn Vfs, dir: &Path, slot: u32) -> Result<Option<Box<dyn File>>> {
+    let path = FileName::SlotLock { slot }.path(dir);
+    let failed = |error| Error::io("a slot's lock cannot be taken", &path, error);
+    let file = vfs.open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
+    if !file.try_lock(LockKind::Exclusive).map_err(failed)? {
+        return Ok(None);
+    }
+    raise_epoch(&*file).map_err(failed)?;
+    Ok(Some(file))
+}
+
+/// Each holder of a slot has a number of its own, so that who held it before is told from who holds it.
+fn raise_epoch(file: &dyn File) -> std::io::Result<()> {
+    let mut bytes = [0; 8];
+    let len = file.read_at(0, &mut bytes)?;
+    let epoch = if len == bytes.len() { u64::from_le_bytes(bytes) } else { 0 };
+    file.write_at(0, &epoch.wrapping_add(1).to_le_bytes())
+}
+
+fn next_file(vfs: &dyn Vfs, dir: &Path, state: &State, slot: u32) -> Result<NextFile> {
+    let Some((number, entry)) = state.last_file(slot) else {
+        return Ok(NextFile::Fresh { number: 1, first_sequence: 0 });
+    };
+    let fresh = |first_sequence| NextFile::Fresh { number: number + 1, first_sequence };
+    if let Some(done) = entry.done {
+        return Ok(fresh(after(&entry, &done)));
+    }
+    let path = FileName::Active { slot, number }.path(dir);
+    let header = match read_header(vfs, &path) {
+        Ok(Read::Head { header, .. }) if header.store == state.store => Some(header),
+        _ => None,
+    };
+    let recovered = recover(vfs, &path, &entry)?;
+    if let (Some(header), Some(resume)) = (header, resume(vfs, &path, &recovered, &entry, header)) {
+        debug_assert_eq!(header.salt, entry.salt);
+        return Ok(NextFile::Resume(resume));
+    }
+    let done = recovered.done(&entry);
+    Manifest::commit(vfs, dir, |_| Ok(vec![Op::Done { slot, number, done }]))?;
+    Ok(fresh(after(&entry, &done)))
+}
+
+/// The first sequence that no record of the file can have had. After an unclean end nobody knows how
+/// many records readers saw, so the ids jump past all that the file could hold.
+fn after(entry: &FileEntry, done: &Done) -> u64 {
+    if done.clean { done.end_sequence } else { entry.first_sequence.saturating_add(FILE_RECORDS_MAX) }
+}
+
+/// What a file holds, read from the disk itself.
+struct Recovered {
+    settled: Settled,
+    boot: Option<[u8; 16]>,
+}
+
+fn recover(vfs: &dyn Vfs, path: &Path, entry: &FileEntry) -> Result<Recovered> {
+    let failed = |error| Error::io("an active file cannot be recovered", path, error);
+    let file = match vfs.open(path, OpenMode::ReadWrite) {
+        Ok(file) => file,
+        // A file that is gone is a gap, which readers report; the slot goes on behind it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Recovered { settled: Settled::default(), boot: None });
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let settle_file = || -> Result<Recovered> {
+        let map = file.map_read().map_err(failed)?;
+        let frames = Frames { bytes: map.bytes(), salt: entry.salt, cap: entry.cap };
+        let settled = settle(frames, header::SIZE, header::SIZE, Some(entry.first_sequence));
+        let boot = settled.frames.last().filter(|last| last.header.is_close());
+        let boot = boot.and_then(|last| last.payload(map.bytes()).try_into().ok());
+        Ok(Recovered { settled, boot })
+    };
+    let found = settle_file()?;
+    if found.settled.closed && found.boot == Some(vfs.boot_id()) {
+        return Ok(found);
+    }
+    // After a failed write the cache may hold what the disk does not: decide on what is on the disk. A
+    // sync that fails here changes nothing about that.
+    let _synced = file.sync_data();
+    file.drop_cache().map_err(failed)?;
+    settle_file()
+}
+
+impl Recovered {
+    fn done(&self, entry: &FileEntry) -> Done {
+        let frames = &self.settled.frames;
+        let records = frames.iter().map(|frame| u64::from(frame.header.count)).sum();
+        let rows = || frames.iter().filter(|frame| 0 < frame.header.count);
+        Done {
+            end: self.settled.end,
+            promise: self.settled.promise,
+            end_sequence: frames.last().map_or(entry.first_sequence, |last| last.header.end_sequence()),
+            records,
+            time_min: rows().map(|frame| frame.header.time_min).min().unwrap_or(i64::MAX),
+            time_max: rows().map(|frame| frame.header.time_max).max().unwrap_or(i64::MIN),
+            clean: self.settled.closed,
+        }
+    }
+}
+
+/// How to go on with the file, if it ended in order and has room.
+fn resume(
+    vfs: &dyn Vfs,
+    path: &Path,
+    recovered: &Recovered,
+    entry: &FileEntry,
+    header: Option<FileHeader>,
+) -> Option<Resume> {
+    let done = recovered.done(entry);
+    let same_boot = recovered.boot == Some(vfs.boot_id());
+    let whole = vfs.stat(path).is_ok_and(|stat| stat.size == entry.capacity);
+    let room = done.end + ROOM_MIN + CLOSE_SIZE <= entry.capacity && done.records < FILE_RECORDS_MAX;
+    let usable = recovered.settled.closed && same_boot && whole && room && entry.cap == u64::MAX;
+    if !usable || !done.end.is_multiple_of(ALIGN) {
+        return None;
+    }
+    Some(Resume {
+        header: header?,
+        offset: done.end,
+        next_sequence: done.end_sequence,
+        records: done.records,
+        time_min: done.time_min,
+        time_max: done.time_max,
+    })
+}

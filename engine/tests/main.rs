@@ -1,0 +1,5 @@
+//! Tests of the engine through its public API, on the real disk and on the simulated one.
+
+mod processes;
+mod store;
+mod support;
