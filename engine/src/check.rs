@@ -51,7 +51,13 @@ pub(crate) fn check(core: &Core) -> Result<CheckReport> {
     Ok(report)
 }
 
-fn check_file(core: &Core, state: &State, (slot, number): (u32, u64), entry: &FileEntry, report: &mut CheckReport) {
+fn check_file(
+    core: &Core,
+    state: &State,
+    (slot, number): (u32, u64),
+    entry: &FileEntry,
+    report: &mut CheckReport,
+) {
     let name = FileName::Active { slot, number };
     let file = format!("{ACTIVE_DIR}/{name}");
     let path = name.path(&core.dir);
@@ -65,7 +71,9 @@ fn check_file(core: &Core, state: &State, (slot, number): (u32, u64), entry: &Fi
     };
     match read_header(&*core.vfs, &path) {
         Ok(Read::Head { header, copies }) => {
-            if (header.store, header.slot, header.number, header.salt) != (state.store, slot, number, entry.salt) {
+            if (header.store, header.slot, header.number, header.salt)
+                != (state.store, slot, number, entry.salt)
+            {
                 report.damage.push(damage(0, "the file's head is that of another file".into()));
             } else if copies < 2 {
                 report.damage.push(damage(0, "one of the two copies of the file's head is damaged".into()));
@@ -79,7 +87,8 @@ fn check_file(core: &Core, state: &State, (slot, number): (u32, u64), entry: &Fi
         report.damage.push(damage(bytes.len() as u64, "the file was cut short".into()));
     }
     let frames = Frames { bytes, salt: entry.salt, cap: entry.cap };
-    let promise = if entry.cap < u64::MAX { header::SIZE } else { entry.done.map_or(header::SIZE, |d| d.promise) };
+    let promise =
+        if entry.cap < u64::MAX { header::SIZE } else { entry.done.map_or(header::SIZE, |d| d.promise) };
     let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
     report.torn += if live { 0 } else { settled.torn };
     add_frames(&settled, bytes, slot, &file, report);
@@ -94,7 +103,8 @@ fn add_frames(settled: &Settled, bytes: &[u8], slot: u32, file: &str, report: &m
         what: what.into(),
     };
     for hole in &settled.gaps {
-        let records = hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
+        let records =
+            hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
         let records = records.filter(|(_, count)| 0 < *count);
         let len = hole.bytes.end - hole.bytes.start;
         report.damage.push(gap(hole.bytes.start, len, records, "damaged records"));

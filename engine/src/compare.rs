@@ -31,15 +31,20 @@ use std::fmt::Write as _;
 pub fn compare(a: Value<'_>, b: Value<'_>) -> Option<Ordering> {
     match (a, b) {
         (Value::Str(a), Value::Str(b)) => Some(a.cmp(b)),
-        (Value::Int(a), Value::Int(b)) => Some(a.cmp(&b)),
-        (Value::Time(a), Value::Time(b)) => Some(a.cmp(&b)),
+        (Value::Int(a), Value::Int(b))
+        | (Value::Time(a), Value::Time(b))
+        | (Value::Duration(a), Value::Duration(b))
+        | (Value::Cost(a), Value::Cost(b)) => Some(a.cmp(&b)),
         (Value::Level(a), Value::Level(b)) => Some(a.cmp(&b)),
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(&b)),
-        _ => match (plain_text(a), plain_text(b)) {
+        _ => match (Number::of(a), Number::of(b)) {
             (Some(a), Some(b)) => Some(a.cmp(&b)),
-            (Some(text), None) => Some(compare_to_text(b, &text)?.reverse()),
-            (None, Some(text)) => compare_to_text(a, &text),
-            (None, None) => Some(Number::of(a)?.cmp(&Number::of(b)?)),
+            _ => match (plain_text(a), plain_text(b)) {
+                (Some(a), Some(b)) => Some(a.cmp(&b)),
+                (Some(text), None) => Some(compare_to_text(b, &text)?.reverse()),
+                (None, Some(text)) => compare_to_text(a, &text),
+                (None, None) => None,
+            },
         },
     }
 }
@@ -271,4 +276,193 @@ pub fn take_key<'a>(key: &mut &'a [u8]) -> Option<Option<Value<'a>>> {
         _ => return None,
     };
     Some(Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ODD: &[Option<Value<'static>>] = &[
+        None,
+        Some(Value::Null),
+        Some(Value::Bool(false)),
+        Some(Value::Bool(true)),
+        Some(Value::Int(0)),
+        Some(Value::Int(1)),
+        Some(Value::Int(i64::MAX)),
+        Some(Value::Float(1.0)),
+        Some(Value::Float(-0.0)),
+        Some(Value::Float(0.5)),
+        Some(Value::Float(f64::NAN)),
+        Some(Value::Float(f64::INFINITY)),
+        Some(Value::Float(f64::NEG_INFINITY)),
+        Some(Value::Number("1.0")),
+        Some(Value::Number("5e-1")),
+        Some(Value::Number("9223372036854775808")),
+        Some(Value::Number("1e400")),
+        Some(Value::Number("NaN")),
+        Some(Value::Number("x")),
+        Some(Value::Str("x")),
+        Some(Value::Str("1")),
+        Some(Value::Str("1.0")),
+        Some(Value::Str("true")),
+        Some(Value::Str("error")),
+        Some(Value::Str("")),
+        Some(Value::Str("[1]")),
+        Some(Value::Str("\u{fffd}")),
+        Some(Value::Bytes(b"\xff")),
+        Some(Value::Bytes(b"\xfe")),
+        Some(Value::Json("[1]")),
+        Some(Value::Json("[]")),
+        Some(Value::Time(0)),
+        Some(Value::Time(1)),
+        Some(Value::Duration(0)),
+        Some(Value::Duration(1_000_000)),
+        Some(Value::Cost(1_000_000_000)),
+        Some(Value::Level(Level::Info)),
+        Some(Value::Level(Level::Error)),
+    ];
+
+    fn key(value: Option<Value<'_>>) -> Vec<u8> {
+        let mut key = Vec::new();
+        put_key(&mut key, value);
+        key
+    }
+
+    #[test]
+    fn values_compare_by_type() {
+        use Ordering::{Equal, Greater, Less};
+        for (a, b, want) in [
+            (Value::Int(2), Value::Number("10"), Some(Less)),
+            (Value::Str("10"), Value::Number("2"), Some(Greater)),
+            (Value::Str("10"), Value::Str("2"), Some(Less)),
+            (Value::Str("1.0"), Value::Int(1), Some(Equal)),
+            (Value::Str("x"), Value::Int(1), None),
+            (Value::Duration(1_500_000_000), Value::Int(1500), Some(Equal)),
+            (Value::Duration(1_500_000_000), Value::Str("1.5s"), Some(Equal)),
+            (Value::Str("2s"), Value::Duration(1_500_000_000), Some(Greater)),
+            (Value::Cost(20_000_000), Value::Number("0.02"), Some(Equal)),
+            (Value::Level(Level::Warn), Value::Level(Level::Error), Some(Less)),
+            (Value::Level(Level::Warn), Value::Str("CRITICAL"), Some(Less)),
+            (Value::Level(Level::Warn), Value::Str("combo"), None),
+            (Value::Bool(true), Value::Str("true"), Some(Equal)),
+            (Value::Bool(true), Value::Int(1), None),
+            (Value::Time(1), Value::Time(2), Some(Less)),
+            (Value::Time(1), Value::Int(1), None),
+            (Value::Json("[1]"), Value::Str("[1]"), Some(Equal)),
+            (Value::Bytes(b"a\xff"), Value::Str("a\u{fffd}"), Some(Equal)),
+            (Value::Null, Value::Null, None),
+            (Value::Null, Value::Str("null"), None),
+            (Value::Float(f64::NAN), Value::Float(f64::NAN), None),
+        ] {
+            assert_eq!(compare(a, b), want, "{a:?} with {b:?}");
+            assert_eq!(compare(b, a), want.map(Ordering::reverse), "{b:?} with {a:?}");
+        }
+    }
+
+    #[test]
+    fn missing_and_null_sort_last_and_are_one_group() {
+        for value in ODD.iter().flatten().filter(|value| **value != Value::Null) {
+            assert_eq!(total_order(Some(*value), None), Ordering::Less, "{value:?}");
+            assert_eq!(total_order(Some(Value::Null), Some(*value)), Ordering::Greater, "{value:?}");
+        }
+        assert_eq!(total_order(None, Some(Value::Null)), Ordering::Equal);
+        assert_eq!(key(None), key(Some(Value::Null)));
+        assert_eq!(take_key(&mut key(None).as_slice()), Some(None));
+    }
+
+    #[test]
+    fn the_order_is_total_and_agrees_with_the_keys() {
+        for &a in ODD {
+            for &b in ODD {
+                let order = total_order(a, b);
+                assert_eq!(total_order(b, a), order.reverse(), "{a:?} with {b:?}");
+                assert_eq!(key(a) == key(b), order.is_eq(), "{a:?} with {b:?}");
+                for &c in ODD {
+                    if order.is_le() && total_order(b, c).is_le() {
+                        assert!(total_order(a, c).is_le(), "{a:?}, {b:?}, {c:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_two_numbers_texts_or_times_is_that_of_a_comparison() {
+        for (&a, &b) in ODD.iter().flat_map(|a| ODD.iter().map(move |b| (a, b))) {
+            let (Some(x), Some(y)) = (a, b) else { continue };
+            if class(a) == class(b)
+                && let Some(order) = compare(x, y)
+                && order.is_ne()
+            {
+                assert_eq!(total_order(a, b), order, "{a:?} with {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_gives_back_the_value_in_its_canonical_form() {
+        for (value, want) in [
+            (Value::Number("1.50"), Value::Number("1.5")),
+            (Value::Float(0.1), Value::Number("0.1")),
+            (Value::Number("-0"), Value::Int(0)),
+            (Value::Float(1e3), Value::Int(1000)),
+            (Value::Float(f64::INFINITY), Value::Float(f64::INFINITY)),
+            (Value::Bytes(b"\xff"), Value::Str("\u{fffd}")),
+            (Value::Duration(-5), Value::Duration(-5)),
+            (Value::Level(Level::Fatal), Value::Level(Level::Fatal)),
+        ] {
+            let mut several = key(Some(value));
+            put_key(&mut several, Some(Value::Str("next")));
+            let mut rest = several.as_slice();
+            assert_eq!(take_key(&mut rest), Some(Some(want)), "{value:?}");
+            assert_eq!(take_key(&mut rest), Some(Some(Value::Str("next"))));
+            assert_eq!(take_key(&mut rest), None);
+        }
+    }
+
+    #[test]
+    fn every_value_has_a_text() {
+        for (value, want) in [
+            (Value::Int(-5), "-5"),
+            (Value::Float(2.50), "2.5"),
+            (Value::Float(f64::NAN), "NaN"),
+            (Value::Number("1.50"), "1.50"),
+            (Value::Bool(true), "true"),
+            (Value::Null, "null"),
+            (Value::Level(Level::Warn), "warn"),
+            (Value::Duration(1_500_000), "1.5"),
+            (Value::Cost(20_000_000), "0.02"),
+            (Value::Bytes(b"a\xff"), "a\u{fffd}"),
+            (Value::Time(0), "1970-01-01T00:00:00Z"),
+            (Value::Time(-1), "1969-12-31T23:59:59.999999999Z"),
+            (Value::Time(951_782_400_120_000_000), "2000-02-29T00:00:00.120Z"),
+            (Value::Time(1_795_392_000_000_001_000), "2026-11-23T00:00:00.000001Z"),
+            (Value::Time(i64::MAX), "2262-04-11T23:47:16.854775807Z"),
+            (Value::Time(i64::MIN), "1677-09-21T00:12:43.145224192Z"),
+        ] {
+            assert_eq!(to_text(value), want, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_key_or_none(bytes in any::<Vec<u8>>(), tag in 0_u8..13) {
+            let mut key = vec![tag];
+            key.extend(bytes);
+            let mut rest = key.as_slice();
+            while take_key(&mut rest).is_some() {}
+        }
+
+        #[test]
+        fn equal_numbers_have_one_key(text in "-?[0-9]{1,25}([.][0-9]{0,9})?", zeros in 0_usize..5, other in "[0-9]{1,2}") {
+            let point = if text.contains('.') { "" } else { "." };
+            let longer = format!("{text}{point}{}", "0".repeat(zeros));
+            let shifted = format!("{text}{point}{other}e{zeros}");
+            let same = |a, b| key(Some(Value::Number(a))) == key(Some(Value::Number(b)));
+            prop_assert!(same(&text, &longer), "{} {}", text, longer);
+            prop_assert_eq!(same(&text, &shifted), Number::parse(&text) == Number::parse(&shifted));
+        }
+    }
 }

@@ -59,7 +59,9 @@ impl Level {
         Some(match text.to_ascii_lowercase().as_str() {
             "trace" | "trc" | "verbose" | "finest" | "finer" | "all" | "silly" => Self::Trace,
             "debug" | "dbg" | "fine" | "config" | "debugging" => Self::Debug,
-            "info" | "inf" | "information" | "informational" | "notice" | "note" | "log" | "success" => Self::Info,
+            "info" | "inf" | "information" | "informational" | "notice" | "note" | "log" | "success" => {
+                Self::Info
+            }
             "warn" | "warning" | "wrn" => Self::Warn,
             "error" | "err" | "eror" | "severe" | "failure" => Self::Error,
             "fatal" | "ftl" | "critical" | "crit" | "alert" | "emerg" | "emergency" | "panic" => Self::Fatal,

@@ -41,7 +41,8 @@ impl State {
         match *op {
             Op::Create { slot, number, salt, first_sequence, capacity, rehomes } => {
                 let entry = FileEntry { salt, first_sequence, capacity, cap: u64::MAX, done: None };
-                self.files.entry((slot, number)).or_insert(entry);
+                // An edit whose sync failed may be seen although nobody relied on it: the later one counts.
+                self.files.insert((slot, number), entry);
                 if let Some(rehomes) = rehomes
                     && let Some(failed) = self.files.get_mut(&(slot, rehomes.number))
                 {
@@ -58,7 +59,10 @@ impl State {
 
     /// The slot's newest file.
     pub(crate) fn last_file(&self, slot: u32) -> Option<(u64, FileEntry)> {
-        self.files.range((slot, 0)..=(slot, u64::MAX)).next_back().map(|(&(_, number), &entry)| (number, entry))
+        self.files
+            .range((slot, 0)..=(slot, u64::MAX))
+            .next_back()
+            .map(|(&(_, number), &entry)| (number, entry))
     }
 
     /// Whether this is its slot's newest file.
@@ -220,8 +224,11 @@ impl Manifest {
         let mut edit = Vec::new();
         encode_edit(&mut edit, &ops, manifest.state.store, manifest.end);
         let file = vfs.open(&path, OpenMode::ReadWrite).map_err(failed)?;
-        file.write_at(manifest.end, &edit).map_err(failed)?;
-        file.sync_data().map_err(failed)?;
+        if file.write_at(manifest.end, &edit).and_then(|()| file.sync_data()).is_err() {
+            // A failed sync is final for its file: all of the manifest goes into a fresh one.
+            write_whole(vfs, dir, &manifest.state, manifest.rewrites + 1)?;
+            return Self::load(vfs, dir);
+        }
         manifest.end += edit.len() as u64;
         manifest.stat = file.stat().ok();
         Ok(manifest)
@@ -251,7 +258,8 @@ fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn File>> {
 
 fn newer(version: u32, path: &Path) -> Error {
     let known = crate::format::VERSION;
-    let what = format!("the store has format {version}, and this version of logq knows {known}: use a newer logq");
+    let what =
+        format!("the store has format {version}, and this version of logq knows {known}: use a newer logq");
     Error::new(ErrorKind::Version, what).at(path)
 }
 

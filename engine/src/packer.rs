@@ -108,8 +108,7 @@ impl Packer {
         varint::put(&mut payload, self.numbers.len() as u64);
         payload.extend_from_slice(&self.names);
         payload.extend_from_slice(&self.rows);
-        let packed =
-            Packed { payload, count: self.count, time_min: self.time_min, time_max: self.time_max };
+        let packed = Packed { payload, count: self.count, time_min: self.time_min, time_max: self.time_max };
         self.names.clear();
         self.numbers.clear();
         self.last_names.clear();

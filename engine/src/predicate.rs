@@ -10,7 +10,7 @@
 use crate::compare::{Number, compare, put_key, to_text};
 use crate::level::Level;
 use crate::text::{self, TextTest};
-use crate::value::Value;
+use crate::value::{Value, canonical_int};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
@@ -109,13 +109,18 @@ impl Comparison {
             None if has_unit(value) || has_unit(literal) => None,
             None => Some(to_text(value).cmp(&to_text(literal))),
         };
+        order.map_or(self == Self::Ne, |order| self.accepts(order))
+    }
+
+    #[inline]
+    fn accepts(self, order: Ordering) -> bool {
         match self {
-            Self::Eq => order == Some(Ordering::Equal),
-            Self::Ne => order != Some(Ordering::Equal),
-            Self::Lt => order == Some(Ordering::Less),
-            Self::Le => order.is_some_and(Ordering::is_le),
-            Self::Gt => order == Some(Ordering::Greater),
-            Self::Ge => order.is_some_and(Ordering::is_ge),
+            Self::Eq => order.is_eq(),
+            Self::Ne => order.is_ne(),
+            Self::Lt => order.is_lt(),
+            Self::Le => order.is_le(),
+            Self::Gt => order.is_gt(),
+            Self::Ge => order.is_ge(),
         }
     }
 }
@@ -125,8 +130,9 @@ fn has_unit(value: Value<'_>) -> bool {
     matches!(value, Value::Level(_) | Value::Duration(_) | Value::Cost(_))
 }
 
+#[inline]
 fn present(value: Option<Value<'_>>) -> Option<Value<'_>> {
-    value.filter(|value| *value != Value::Null)
+    value.filter(|value| !matches!(value, Value::Null))
 }
 
 impl Test {
@@ -204,8 +210,21 @@ enum Node {
     And(Vec<Self>),
     Or(Vec<Self>),
     Not(Box<Self>),
-    Field { slot: usize, test: Test },
-    In { slot: usize, set: Set },
+    Field {
+        slot: usize,
+        test: Test,
+    },
+    /// A comparison with an integer, which need not be read again for every record.
+    Int {
+        slot: usize,
+        comparison: Comparison,
+        int: i64,
+        test: Test,
+    },
+    In {
+        slot: usize,
+        set: Set,
+    },
     Any(TextTest),
 }
 
@@ -242,12 +261,20 @@ impl Node {
                     columns.push(name.clone());
                     columns.len() - 1
                 });
-                match test {
-                    Test::In(literals) => Self::In { slot, set: Set::new(literals) },
-                    test => Self::Field { slot, test: test.clone() },
-                }
+                Self::field(slot, test.clone())
             }
             Predicate::Any(test) => Self::Any(test.clone()),
+        }
+    }
+
+    fn field(slot: usize, test: Test) -> Self {
+        match &test {
+            Test::In(literals) => Self::In { slot, set: Set::new(literals) },
+            Test::Compare(comparison, Literal::Number(literal)) => match canonical_int(literal) {
+                Some(int) => Self::Int { slot, comparison: *comparison, int, test },
+                None => Self::Field { slot, test },
+            },
+            _ => Self::Field { slot, test },
         }
     }
 
@@ -271,7 +298,7 @@ impl Node {
         match self {
             Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::cost).fold(0, u32::saturating_add),
             Self::Not(inner) => inner.cost(),
-            Self::Field { test, .. } => test.cost(),
+            Self::Field { test, .. } | Self::Int { test, .. } => test.cost(),
             Self::In { .. } => 2,
             // It walks every string of the record.
             Self::Any(test) => 8 * test.cost(),
@@ -284,6 +311,10 @@ impl Node {
             Self::Or(parts) => parts.iter().any(|part| part.matches(row)),
             Self::Not(inner) => !inner.matches(row),
             Self::Field { slot, test } => test.matches(row.value(*slot)),
+            Self::Int { slot, comparison, int, test } => match row.value(*slot) {
+                Some(Value::Int(value)) => comparison.accepts(value.cmp(int)),
+                value => test.matches(value),
+            },
             Self::In { slot, set } => set.holds(row.value(*slot)),
             Self::Any(test) => row.any_text(&mut |text| test.matches(text)),
         }
@@ -459,6 +490,312 @@ impl fmt::Display for Predicate {
                 ":" | "~" => write!(f, "{test}"),
                 operator => write!(f, "any {operator} {test}"),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A record for tests: columns by slot, and all its strings.
+    struct Record<'a>(&'a [(&'a str, Value<'a>)], Vec<String>);
+
+    impl Row for Record<'_> {
+        fn value(&self, slot: usize) -> Option<Value<'_>> {
+            let name = &self.1[slot];
+            self.0.iter().find(|field| field.0 == name).map(|field| field.1)
+        }
+
+        fn any_text(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
+            self.0.iter().any(|field| text::strings(field.1, test))
+        }
+    }
+
+    fn holds(predicate: &Predicate, fields: &[(&str, Value<'_>)]) -> bool {
+        let mut columns = Vec::new();
+        let compiled = predicate.compile(&mut columns);
+        compiled.matches(&Record(fields, columns))
+    }
+
+    fn number(text: &str) -> Literal {
+        Literal::Number(text.to_owned())
+    }
+
+    fn text_literal(text: &str) -> Literal {
+        Literal::Text(text.to_owned())
+    }
+
+    /// Says for each comparison whether it holds, in the order of `= != < <= > >=`.
+    fn compared(value: Value<'_>, literal: &Literal) -> String {
+        [Comparison::Eq, Comparison::Ne, Comparison::Lt, Comparison::Le, Comparison::Gt, Comparison::Ge]
+            .into_iter()
+            .filter(|&comparison| Test::Compare(comparison, literal.clone()).matches(Some(value)))
+            .map(|comparison| comparison.to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn a_value_compares_with_a_literal_by_type() {
+        const LESS: &str = "!= < <=";
+        const EQUAL: &str = "= <= >=";
+        const GREATER: &str = "!= > >=";
+        const OTHER: &str = "!=";
+        for (value, literal, want) in [
+            (Value::Int(5), number("5.0"), EQUAL),
+            (Value::Int(i64::MAX), number("9223372036854775808"), LESS),
+            (Value::Number("0.1"), number("0.10000000000000001"), LESS),
+            (Value::Float(0.1), number("0.1"), EQUAL),
+            (Value::Int(5), number("1e999999999999"), LESS),
+            (Value::Str("10"), number("9"), GREATER),
+            (Value::Str("10"), text_literal("9"), LESS),
+            (Value::Int(10), text_literal("9"), GREATER),
+            (Value::Str("abc"), number("9"), GREATER),
+            (Value::Str("abc"), text_literal("ABC"), GREATER),
+            (Value::Str("abc"), text_literal("abc"), EQUAL),
+            (Value::Duration(1_500_000_000), number("1500"), EQUAL),
+            (Value::Duration(1_500_000_000), Literal::Duration(2_000_000_000), LESS),
+            (Value::Duration(1_500_000_000), text_literal("1.5s"), EQUAL),
+            (Value::Duration(1_500_000_000), text_literal("soon"), OTHER),
+            (Value::Str("soon"), Literal::Duration(1), OTHER),
+            (Value::Int(1600), Literal::Duration(1_500_000_000), GREATER),
+            (Value::Cost(20_000_000), number("0.02"), EQUAL),
+            (Value::Number("0.03"), Literal::Cost(20_000_000), GREATER),
+            (Value::Level(Level::Error), Literal::Level(Level::Warn), GREATER),
+            (Value::Level(Level::Error), text_literal("warning"), GREATER),
+            (Value::Level(Level::Error), text_literal("combo"), OTHER),
+            (Value::Str("combo"), Literal::Level(Level::Error), OTHER),
+            (Value::Str("combo"), text_literal("combo"), EQUAL),
+            (Value::Time(5), Literal::Time(6), LESS),
+            (Value::Str("1970-01-02"), Literal::Time(0), GREATER),
+            (Value::Bool(true), Literal::Bool(true), EQUAL),
+            (Value::Bool(true), text_literal("true"), EQUAL),
+            (Value::Str("false"), Literal::Bool(false), EQUAL),
+            (Value::Json(r#"["a"]"#), text_literal(r#"["a"]"#), EQUAL),
+            (Value::Bytes(b"a\xff"), text_literal("a\u{fffd}"), EQUAL),
+            (Value::Null, text_literal("null"), ""),
+        ] {
+            assert_eq!(compared(value, &literal), want, "{value:?} with {literal:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_field_equals_nothing_and_differs_from_nothing() {
+        let absent = |test: Test| (test.matches(None), test.matches(Some(Value::Null)));
+        assert_eq!(absent(Test::Compare(Comparison::Eq, number("1"))), (false, false));
+        assert_eq!(absent(Test::Compare(Comparison::Ne, number("1"))), (false, false));
+        assert_eq!(absent(Test::In(vec![text_literal("null")])), (false, false));
+        assert_eq!(absent(Test::Text(TextTest::phrase(""))), (false, false));
+        assert_eq!(absent(Test::Exists), (false, false));
+        assert_eq!(absent(Test::Missing), (true, true));
+        let not = Predicate::Not(Box::new(Predicate::field("x", Test::Compare(Comparison::Eq, number("1")))));
+        assert!(
+            holds(&not, &[]) && holds(&not, &[("x", Value::Int(2))]) && !holds(&not, &[("x", Value::Int(1))])
+        );
+    }
+
+    #[test]
+    fn a_text_test_looks_into_arrays_and_at_the_text_of_everything_else() {
+        let word = |text: &str| Test::Text(TextTest::word(text));
+        for (value, yes, no) in [
+            (Value::Str("a b"), "b", "c"),
+            (Value::Json(r#"["x y",{"key":"v\u0061l"}]"#), "val", "key"),
+            (Value::Json(r#"["x y","z"]"#), "y", "y z"),
+            (Value::Bytes(b"a\xff b"), "b", "c"),
+            (Value::Int(404), "404", "40"),
+            (Value::Number("1.50"), "1.50", "1.5"),
+            (Value::Level(Level::Warn), "WARN", "warning"),
+            (Value::Bool(true), "true", "false"),
+        ] {
+            assert!(word(yes).matches(Some(value)), "{value:?} {yes}");
+            assert!(!word(no).matches(Some(value)), "{value:?} {no}");
+        }
+    }
+
+    #[test]
+    fn any_looks_into_every_string_of_the_record() {
+        let fields = [("a", Value::Str("one")), ("b", Value::Json(r#"["two"]"#)), ("c", Value::Int(3))];
+        for (word, want) in [("one", true), ("TWO", true), ("3", false), ("four", false)] {
+            assert_eq!(holds(&Predicate::Any(TextTest::word(word)), &fields), want, "{word}");
+        }
+    }
+
+    #[test]
+    fn compiling_finds_or_adds_columns_once() {
+        let exists = |name: &str| Predicate::field(name, Test::Exists);
+        let predicate =
+            Predicate::And(vec![exists("b"), Predicate::Or(vec![exists("a"), exists("b")]), exists("c")]);
+        let mut columns = vec!["a".to_owned()];
+        predicate.compile(&mut columns);
+        assert_eq!(columns, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn empty_lists_are_all_and_none() {
+        assert!(holds(&Predicate::All, &[]) && holds(&Predicate::And(Vec::new()), &[]));
+        assert!(!holds(&Predicate::Or(Vec::new()), &[]));
+        assert!(Predicate::And(vec![Predicate::All, Predicate::All]).compile(&mut Vec::new()).is_all());
+        assert!(!Predicate::Not(Box::new(Predicate::All)).compile(&mut Vec::new()).is_all());
+    }
+
+    #[test]
+    fn a_chain_of_thousands_compiles_and_matches() {
+        let one = |at: i64| Predicate::field("x", Test::Compare(Comparison::Eq, number(&at.to_string())));
+        let predicate = Predicate::Or((0..10_000).map(one).collect());
+        assert!(holds(&predicate, &[("x", Value::Int(9_999))]));
+        assert!(!holds(&predicate, &[("x", Value::Int(-1))]));
+    }
+
+    #[test]
+    fn a_predicate_shows_itself_as_the_language_spells_it() {
+        let field = Predicate::field;
+        let predicate = Predicate::And(vec![
+            field("model", Test::Compare(Comparison::Eq, text_literal("llama \"3\""))),
+            Predicate::Or(vec![
+                field("latency", Test::Compare(Comparison::Gt, Literal::Duration(1_500))),
+                field("cost", Test::Compare(Comparison::Ge, Literal::Cost(20_000_000))),
+                field("level", Test::In(vec![Literal::Level(Level::Warn), number("4.0")])),
+            ]),
+            Predicate::Not(Box::new(Predicate::And(vec![
+                field("a b", Test::Exists),
+                Predicate::Any(TextTest::word("x")),
+            ]))),
+            field("message", Test::Text(TextTest::contains("y"))),
+            field("message", Test::Text(TextTest::prefix("z"))),
+        ]);
+        assert_eq!(
+            predicate.to_string(),
+            "model = \"llama \\\"3\\\"\" and (latency > 1500ns or cost >= $0.02 or level in (warn, 4.0)) \
+             and not (`a b` exists and \"x\") and message contains \"y\" and message:z*"
+        );
+    }
+
+    fn any_value() -> impl Strategy<Value = Option<Value<'static>>> {
+        prop::sample::select(vec![
+            None,
+            Some(Value::Null),
+            Some(Value::Bool(true)),
+            Some(Value::Int(1)),
+            Some(Value::Int(1500)),
+            Some(Value::Float(0.5)),
+            Some(Value::Float(f64::NAN)),
+            Some(Value::Number("1.0")),
+            Some(Value::Number("x")),
+            Some(Value::Str("1")),
+            Some(Value::Str("1.0")),
+            Some(Value::Str("1.5s")),
+            Some(Value::Str("true")),
+            Some(Value::Str("Error")),
+            Some(Value::Str("NaN")),
+            Some(Value::Bytes(b"\xff")),
+            Some(Value::Json("[1]")),
+            Some(Value::Time(0)),
+            Some(Value::Duration(1_500_000_000)),
+            Some(Value::Cost(1_000_000_000)),
+            Some(Value::Level(Level::Error)),
+        ])
+    }
+
+    fn any_literal() -> impl Strategy<Value = Literal> {
+        prop::sample::select(vec![
+            Literal::Bool(true),
+            number("1"),
+            number("1.0"),
+            number("0.5"),
+            number("1500"),
+            number("x"),
+            text_literal("1"),
+            text_literal("1.0"),
+            text_literal("0.50"),
+            text_literal("1.5s"),
+            text_literal("true"),
+            text_literal("error"),
+            text_literal("NaN"),
+            text_literal("\u{fffd}"),
+            text_literal("[1]"),
+            Literal::Time(0),
+            text_literal("1970-01-01T00:00:00Z"),
+            Literal::Duration(1_500_000_000),
+            Literal::Duration(1_000_000),
+            Literal::Cost(1_000_000_000),
+            Literal::Level(Level::Error),
+        ])
+    }
+
+    fn any_predicate() -> impl Strategy<Value = Predicate> {
+        let comparison = prop::sample::select(vec![
+            Comparison::Eq,
+            Comparison::Ne,
+            Comparison::Lt,
+            Comparison::Le,
+            Comparison::Gt,
+            Comparison::Ge,
+        ]);
+        let test = prop_oneof![
+            Just(Test::Exists),
+            Just(Test::Missing),
+            (comparison, any_literal()).prop_map(|(comparison, literal)| Test::Compare(comparison, literal)),
+            prop::collection::vec(any_literal(), 0..4).prop_map(Test::In),
+            Just(Test::Text(TextTest::word("error"))),
+        ];
+        let leaf = prop_oneof![
+            Just(Predicate::All),
+            ("[ab]", test).prop_map(|(name, test)| Predicate::field(name, test)),
+            Just(Predicate::Any(TextTest::word("error"))),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::And),
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::Or),
+                inner.prop_map(|inner| Predicate::Not(Box::new(inner))),
+            ]
+        })
+    }
+
+    /// The meaning of a predicate, as simple as it can be said.
+    fn naive(predicate: &Predicate, fields: &[(&str, Value<'_>)]) -> bool {
+        match predicate {
+            Predicate::All => true,
+            Predicate::And(parts) => parts.iter().all(|part| naive(part, fields)),
+            Predicate::Or(parts) => parts.iter().any(|part| naive(part, fields)),
+            Predicate::Not(inner) => !naive(inner, fields),
+            Predicate::Field { name, test } => {
+                test.matches(fields.iter().find(|field| field.0 == name).map(|field| field.1))
+            }
+            Predicate::Any(test) => {
+                fields.iter().any(|field| text::strings(field.1, &mut |text| test.matches(text)))
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_list_of_literals_says_what_one_by_one_says(
+            value in any_value(), literals in prop::collection::vec(any_literal(), 0..6),
+        ) {
+            let one_by_one =
+                literals.iter().any(|one| Test::Compare(Comparison::Eq, one.clone()).matches(value));
+            prop_assert_eq!(Set::new(&literals).holds(value), one_by_one);
+            prop_assert_eq!(Test::In(literals).matches(value), one_by_one);
+        }
+
+        #[test]
+        fn a_compiled_predicate_means_what_the_tree_means(
+            predicate in any_predicate(), a in any_value(), b in any_value(),
+        ) {
+            let fields: Vec<_> = [("a", a), ("b", b)].into_iter().filter_map(|(n, v)| Some((n, v?))).collect();
+            prop_assert_eq!(holds(&predicate, &fields), naive(&predicate, &fields), "{}", predicate);
+        }
+
+        #[test]
+        fn exactly_one_of_less_equal_and_greater_holds_or_only_not_equal(value in any_value(), literal in any_literal()) {
+            let Some(value) = present(value) else { return Ok(()) };
+            let said = compared(value, &literal);
+            prop_assert!(["!= < <=", "= <= >=", "!= > >=", "!="].contains(&said.as_str()), "{}", said);
         }
     }
 }

@@ -464,7 +464,8 @@ impl<'a, 'v> Reader<'a, 'v> {
         self.frame_names.extend_from_slice(names);
         self.frame_slots.clear();
         let custom = &self.custom;
-        let place = |name: &&str| custom.iter().rev().find(|(asked, _)| asked == name).map_or(0, |(_, at)| *at);
+        let place =
+            |name: &&str| custom.iter().rev().find(|(asked, _)| asked == name).map_or(0, |(_, at)| *at);
         self.frame_slots.extend(names.iter().map(place));
         self.frame_count = self.frame_slots.iter().filter(|slot| **slot != 0).count();
     }

@@ -13,7 +13,7 @@ use crate::format::name::FileName;
 use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::manifest::{FileEntry, Manifest, State, read_header};
 use crate::options::FILE_RECORDS_MAX;
-use crate::segment::active::{Resume, CLOSE_SIZE};
+use crate::segment::active::{CLOSE_SIZE, Resume};
 use crate::segment::walk::{Frames, Settled, settle};
 
 /// More writers than this at one time are a mistake of the caller.
@@ -112,7 +112,9 @@ fn after(entry: &FileEntry, done: &Done) -> u64 {
 /// What a file holds, read from the disk itself.
 struct Recovered {
     settled: Settled,
-    boot: Option<[u8; 16]>,
+    /// Whether the file ends with a close frame of this boot. After another boot a close frame proves
+    /// nothing: records may have been appended behind it, seen, and lost with the power.
+    in_order: bool,
 }
 
 fn recover(vfs: &dyn Vfs, path: &Path, entry: &FileEntry) -> Result<Recovered> {
@@ -121,20 +123,23 @@ fn recover(vfs: &dyn Vfs, path: &Path, entry: &FileEntry) -> Result<Recovered> {
         Ok(file) => file,
         // A file that is gone is a gap, which readers report; the slot goes on behind it.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Recovered { settled: Settled::default(), boot: None });
+            return Ok(Recovered { settled: Settled::default(), in_order: false });
         }
         Err(error) => return Err(failed(error)),
     };
     let settle_file = || -> Result<Recovered> {
         let map = file.map_read().map_err(failed)?;
-        let frames = Frames { bytes: map.bytes(), salt: entry.salt, cap: entry.cap };
+        // Reading the zeros of a reserved tail would make the kernel find memory for them.
+        let len = usize::try_from(file.data_len().map_err(failed)?).unwrap_or(usize::MAX);
+        let bytes = map.bytes().get(..len).unwrap_or(map.bytes());
+        let frames = Frames { bytes, salt: entry.salt, cap: entry.cap };
         let settled = settle(frames, header::SIZE, header::SIZE, Some(entry.first_sequence));
-        let boot = settled.frames.last().filter(|last| last.header.is_close());
-        let boot = boot.and_then(|last| last.payload(map.bytes()).try_into().ok());
-        Ok(Recovered { settled, boot })
+        let last = settled.frames.last();
+        let in_order = settled.closed && last.is_some_and(|last| last.payload(bytes) == vfs.boot_id());
+        Ok(Recovered { settled, in_order })
     };
     let found = settle_file()?;
-    if found.settled.closed && found.boot == Some(vfs.boot_id()) {
+    if found.in_order {
         return Ok(found);
     }
     // After a failed write the cache may hold what the disk does not: decide on what is on the disk. A
@@ -156,7 +161,7 @@ impl Recovered {
             records,
             time_min: rows().map(|frame| frame.header.time_min).min().unwrap_or(i64::MAX),
             time_max: rows().map(|frame| frame.header.time_max).max().unwrap_or(i64::MIN),
-            clean: self.settled.closed,
+            clean: self.in_order,
         }
     }
 }
@@ -170,10 +175,9 @@ fn resume(
     header: Option<FileHeader>,
 ) -> Option<Resume> {
     let done = recovered.done(entry);
-    let same_boot = recovered.boot == Some(vfs.boot_id());
     let whole = vfs.stat(path).is_ok_and(|stat| stat.size == entry.capacity);
     let room = done.end + ROOM_MIN + CLOSE_SIZE <= entry.capacity && done.records < FILE_RECORDS_MAX;
-    let usable = recovered.settled.closed && same_boot && whole && room && entry.cap == u64::MAX;
+    let usable = recovered.in_order && whole && room && entry.cap == u64::MAX;
     if !usable || !done.end.is_multiple_of(ALIGN) {
         return None;
     }

@@ -48,6 +48,8 @@ pub(crate) struct View {
     pub(crate) number: u64,
     pub(crate) entry: FileEntry,
     pub(crate) map: Arc<dyn ReadMap>,
+    /// Bytes of the file before it is all zeros, as far as that is known.
+    data_len: u64,
     /// In order. Together they hold everything of the file that belongs to the snapshot.
     pub(crate) pieces: Vec<Piece>,
 }
@@ -104,10 +106,10 @@ impl Snapshot {
         for (&(slot, number), entry) in &state.files {
             let known = files.entry((slot, number)).or_default();
             let path = FileName::Active { slot, number }.path(&core.dir);
-            let map = match known.map.clone() {
-                Some(map) => map,
+            let (map, data_len) = match known.map.clone() {
+                Some(map) => (map, u64::MAX),
                 None => match open_map(&*core.vfs, &path) {
-                    Ok(map) => map,
+                    Ok(opened) => opened,
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound && !gone_is_gap => {
                         return Ok(None);
                     }
@@ -120,7 +122,8 @@ impl Snapshot {
             if entry.done.is_some() {
                 known.map = Some(Arc::clone(&map));
             }
-            let mut view = View { slot, number, entry: *entry, map, pieces: std::mem::take(&mut known.pieces) };
+            let pieces = std::mem::take(&mut known.pieces);
+            let mut view = View { slot, number, entry: *entry, map, data_len, pieces };
             let live = state.is_last(slot, number) && slot::is_live(&*core.vfs, &core.dir, slot);
             known.pieces = view.complete(live, &mut snapshot.gaps);
             let next = view.pieces.last().map_or(entry.first_sequence, |last| last.end_sequence);
@@ -186,8 +189,10 @@ fn lock_readers(core: &Core) -> Option<Box<dyn File>> {
     matches!(file.try_lock(LockKind::Shared), Ok(true)).then_some(file)
 }
 
-fn open_map(vfs: &dyn Vfs, path: &Path) -> std::io::Result<Arc<dyn ReadMap>> {
-    Ok(vfs.open(path, OpenMode::Read)?.map_read()?.into())
+/// Maps a file, and finds where its zeros begin.
+fn open_map(vfs: &dyn Vfs, path: &Path) -> std::io::Result<(Arc<dyn ReadMap>, u64)> {
+    let file = vfs.open(path, OpenMode::Read)?;
+    Ok((file.map_read()?.into(), file.data_len()?))
 }
 
 fn unreadable(state: &State, slot: u32, number: u64, error: &std::io::Error) -> Gap {
@@ -225,9 +230,11 @@ impl View {
 
     pub(crate) fn gap(&self, hole: &Hole) -> Gap {
         let count = |range: &std::ops::Range<u64>| range.end.saturating_sub(range.start);
-        let records = hole.sequences.as_ref().filter(|range| 0 < count(range)).map(|range| {
-            (RecordId { writer: self.slot, sequence: range.start }, count(range))
-        });
+        let records = hole
+            .sequences
+            .as_ref()
+            .filter(|range| 0 < count(range))
+            .map(|range| (RecordId { writer: self.slot, sequence: range.start }, count(range)));
         Gap {
             file: relative_name(self.slot, self.number),
             offset: hole.bytes.start,
@@ -276,7 +283,11 @@ impl View {
     /// Looks at everything behind the place where the walk ended.
     fn settle_tail(&self, pieces: &mut Vec<Piece>, from: u64, gaps: &mut Vec<Gap>) {
         let sequence = pieces.last().map_or(self.entry.first_sequence, |last| last.end_sequence);
-        let settled = settle(self.frames(), from, self.promise(), Some(sequence));
+        // Reading the zeros of a reserved tail would make the kernel find memory for them.
+        let len = usize::try_from(self.data_len.max(from)).unwrap_or(usize::MAX);
+        let whole = self.frames();
+        let frames = Frames { bytes: whole.bytes.get(..len).unwrap_or(whole.bytes), ..whole };
+        let settled = settle(frames, from, self.promise(), Some(sequence));
         gaps.extend(settled.gaps.iter().map(|hole| self.gap(hole)));
         for frame in settled.frames {
             add_batch(pieces, &[frame]);
@@ -304,7 +315,8 @@ impl View {
 /// Extends the last piece by a batch, or starts the next.
 fn add_batch(pieces: &mut Vec<Piece>, batch: &[FrameAt]) {
     let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return };
-    let fits = pieces.last().is_some_and(|piece| piece.to == first.offset && piece.to - piece.from < PIECE_SIZE);
+    let fits =
+        pieces.last().is_some_and(|piece| piece.to == first.offset && piece.to - piece.from < PIECE_SIZE);
     if !fits {
         pieces.push(Piece {
             from: first.offset,

@@ -112,7 +112,12 @@ fn class(c: char) -> Class {
 /// [`class`] of a character that is not ASCII.
 fn class_wide(c: char) -> Class {
     let code = u32::from(c);
-    if 0x2e80 <= code && within(&SINGLES, code) {
+    // Nearly all Han text lies in this one block, and most else between tokens in the first of these.
+    if (0x4e00..=0x9fff).contains(&code) {
+        Class::Single
+    } else if (0x2010..=0x2064).contains(&code) {
+        Class::Other
+    } else if 0x2e80 <= code && within(&SINGLES, code) {
         Class::Single
     } else if c.is_alphanumeric() {
         Class::Word
@@ -336,4 +341,151 @@ fn take_hex(text: &str) -> Option<(u32, &str)> {
         return None;
     }
     Some((u32::from_str_radix(digits, 16).ok()?, tail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use regex::Regex;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// The characters that a class of the `regex` crate (Unicode 16) holds.
+    fn members(class: &str) -> BTreeSet<char> {
+        let all: String = ('\0'..=char::MAX).collect();
+        let regex = Regex::new(class).unwrap();
+        regex.find_iter(&all).filter_map(|found| found.as_str().chars().next()).collect()
+    }
+
+    #[test]
+    fn folding_makes_equal_what_unicode_says_is_equal_and_nothing_else() {
+        let unassigned = members(r"\p{Cn}");
+        let cased: Vec<char> = ('\0'..=char::MAX)
+            .filter(|&c| fold(c) != c || c.to_lowercase().ne([c]) || c.to_uppercase().ne([c]))
+            .filter(|c| !unassigned.contains(c))
+            .collect();
+        let mut ours: BTreeMap<char, BTreeSet<char>> = BTreeMap::new();
+        for &c in &cased {
+            ours.entry(fold(c)).or_default().insert(c);
+        }
+        let text: String = cased.iter().collect();
+        for (folded, ours) in &ours {
+            let regex = Regex::new(&format!(r"(?i)\x{{{:x}}}", u32::from(*folded))).unwrap();
+            let theirs: BTreeSet<char> =
+                regex.find_iter(&text).filter_map(|found| found.as_str().chars().next()).collect();
+            assert_eq!(ours, &theirs, "{folded:?}");
+        }
+        // What has no case mapping has no other case either.
+        for c in members(r"[\p{Changes_When_Casefolded}\p{Changes_When_Casemapped}]") {
+            assert!(cased.contains(&c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn folding_a_folded_character_changes_nothing() {
+        for c in '\0'..=char::MAX {
+            assert_eq!(fold(fold(c)), fold(c), "{c:?}");
+            assert_eq!(class(fold(c)), class(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn classes_are_those_of_unicode() {
+        let unassigned = members(r"\p{Cn}");
+        let words = members(r"[\p{Alphabetic}\p{N}_]");
+        let marks = members(r"\p{M}");
+        let singles = members(
+            r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}[[\x{2e80}-\x{10ffff}]&&[\p{Alphabetic}\p{N}\p{M}]&&[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}]]]",
+        );
+        for c in ('\0'..=char::MAX).filter(|c| !unassigned.contains(c)) {
+            let want = match c {
+                _ if singles.contains(&c) => Class::Single,
+                _ if words.contains(&c) => Class::Word,
+                _ if marks.contains(&c) => Class::Mark,
+                _ => Class::Other,
+            };
+            assert_eq!(class(c), want, "{c:?} {:x}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn tokens_are_runs_of_alphanumerics_and_single_ideographs() {
+        let check = |text: &str, want: &[&str]| {
+            assert_eq!(tokens(text).collect::<Vec<_>>(), want, "{text:?}");
+        };
+        check("", &[]);
+        check(" -- ", &[]);
+        check("GET /api_v2?q=3x", &["GET", "api_v2", "q", "3x"]);
+        check("na\u{ef}ve cafe\u{301}s", &["na\u{ef}ve", "cafe\u{301}s"]);
+        check("\u{8d85}\u{65f6} 30s", &["\u{8d85}", "\u{65f6}", "30s"]);
+        check("id\u{8d85}id", &["id", "\u{8d85}", "id"]);
+        // The long vowel sign is Katakana for this purpose, or it would swallow the word after it.
+        check("\u{30e6}\u{30fc}id", &["\u{30e6}", "\u{30fc}", "id"]);
+        check("\u{26a0}\u{fe0f}warning", &["warning"]);
+        check("\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}", &["\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}"]);
+    }
+
+    fn strings_of(json: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        assert!(!json_strings(json, &mut |text| {
+            found.push(text.to_owned());
+            false
+        }));
+        found
+    }
+
+    #[test]
+    fn the_strings_of_an_array_are_found_and_keys_are_not() {
+        for (json, want) in [
+            (r#"["a","b c",1,null]"#, &["a", "b c"][..]),
+            (r#"[{"key" : "value","k2":["x"]}]"#, &["value", "x"]),
+            (r#"["say \"hi\"\n\u00e9 \ud83d\ude00 \\"]"#, &["say \"hi\"\n\u{e9} \u{1f600} \\"]),
+            (r#"["\ud83d x","\u12","\q"]"#, &["\u{fffd} x", "\\u12", "q"]),
+            (r#"["open"#, &["open"]),
+            (r#"["open\"#, &["open\\"]),
+            ("[]", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(strings_of(json), want, "{json}");
+        }
+    }
+
+    #[test]
+    fn the_search_for_a_string_stops_at_the_first_yes() {
+        let mut seen = 0;
+        assert!(json_strings(r#"["a","b","c"]"#, &mut |text| {
+            seen += 1;
+            text == "b"
+        }));
+        assert_eq!(seen, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_strings_without_a_panic(json in r#"[\[\]{}":,\\ua0-9dD \u{e9}]{0,40}"#) {
+            strings_of(&json);
+        }
+
+        #[test]
+        fn a_string_survives_escaping(text in any::<String>()) {
+            let escaped: String = text.chars().flat_map(|c| match c {
+                '"' | '\\' => vec!['\\', c],
+                '\n' => vec!['\\', 'n'],
+                c => vec![c],
+            }).collect();
+            prop_assert_eq!(strings_of(&format!("[\"{escaped}\"]")), [text]);
+        }
+
+        #[test]
+        fn tokens_and_what_is_between_them_make_the_text(text in any::<String>()) {
+            let mut at = 0;
+            for token in tokens(&text) {
+                let start = token.as_ptr().addr() - text.as_ptr().addr();
+                prop_assert!(!token.is_empty() && at <= start);
+                prop_assert!(text[at..start].chars().all(|c| matches!(class(c), Class::Other | Class::Mark)));
+                at = start + token.len();
+            }
+            prop_assert!(text[at..].chars().all(|c| matches!(class(c), Class::Other | Class::Mark)));
+        }
+    }
 }

@@ -13,9 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::format::frame::{self, FLAG_CLOSE, FLAG_IMPORT, HEADER_SIZE, Header, ImportProgress, PROGRESS_SIZE};
+use crate::format::frame::{
+    self, FLAG_CLOSE, FLAG_IMPORT, HEADER_SIZE, Header, ImportProgress, PROGRESS_SIZE,
+};
 use crate::format::header::{self, Rehomes};
 use crate::format::manifest::Op;
 use crate::format::varint;
@@ -26,7 +29,6 @@ use crate::record_id::RecordId;
 use crate::segment::active::{Active, CLOSE_SIZE, NewFile};
 use crate::segment::walk::{FrameAt, Frames, Step, Walk};
 use crate::slot::{NextFile, Slot};
-use crate::core::Core;
 
 /// The copy that a writer keeps of what is not on disk yet; at this size it syncs before it takes more.
 const PENDING_SIZE_MAX: usize = 4 << 20;
@@ -368,7 +370,8 @@ impl Shared {
             scratch.extend_from_slice(&packed.payload);
             let rows = Rows { count: packed.count, time_min: packed.time_min, time_max: packed.time_max };
             let flags = if progress.is_some() { FLAG_IMPORT } else { 0 };
-            let (_, offset, size) = self.stage(&mut state, &mut scratch, rows, arrived, (index, count), flags);
+            let (_, offset, size) =
+                self.stage(&mut state, &mut scratch, rows, arrived, (index, count), flags);
             staged.push((offset, size));
         }
         state.scratch = scratch;
@@ -451,7 +454,9 @@ impl Shared {
 
     /// Opens the file that the slot goes on with.
     fn open_file(&self, state: &mut State, size: u64) -> Result<()> {
-        let Some(slot) = &state.slot else { return Err(Error::new(ErrorKind::Closed, "the writer is closed")) };
+        let Some(slot) = &state.slot else {
+            return Err(Error::new(ErrorKind::Closed, "the writer is closed"));
+        };
         let active = match slot.next {
             NextFile::Resume(resume) => Active::reopen(&*self.core.vfs, &self.core.dir, resume)?,
             NextFile::Fresh { number, first_sequence } => {
@@ -660,7 +665,8 @@ impl Shared {
             }
         } else {
             let mut kept = failure.pending;
-            let start = if kept.is_empty() { active.offset - later.len() as u64 } else { failure.pending_from };
+            let start =
+                if kept.is_empty() { active.offset - later.len() as u64 } else { failure.pending_from };
             kept.extend_from_slice(later);
             assert_eq!(start + kept.len() as u64, active.offset, "BUG: the copy does not reach the end");
             let start = usize::try_from(start).unwrap_or(usize::MAX);
@@ -676,7 +682,9 @@ impl Shared {
         if walk.offset() == active.offset {
             return Ok(frames);
         }
-        Err(Error::new(ErrorKind::Corrupt, "records in memory do not hold").at(&active.path).byte(walk.offset()))
+        Err(Error::new(ErrorKind::Corrupt, "records in memory do not hold")
+            .at(&active.path)
+            .byte(walk.offset()))
     }
 
     /// Ends the file in order and frees the slot.

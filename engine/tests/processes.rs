@@ -1,8 +1,23 @@
-//! Many threads on one store.
+//! Many threads and many processes on one store.
+//!
+//! A child process is this test binary again, told by an environment variable what to do.
 
-use logq_engine::{Durability, Event, Options, Store};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
 
-use crate::support::{numbers, rows};
+use logq_engine::{Durability, Event, Options, Scan, Store};
+
+use crate::support::{numbers, read, rows};
+
+const ROLE: &str = "LOGQ_TEST_ROLE";
+const STORE: &str = "LOGQ_TEST_STORE";
+const WRITERS: i64 = 8;
+const READERS: usize = 4;
+
+fn options() -> Options {
+    Options { file_size: 256 << 10, ..Options::default() }
+}
 
 #[test]
 fn threads_that_share_a_synced_writer_lose_nothing() {
@@ -24,5 +39,134 @@ fn threads_that_share_a_synced_writer_lose_nothing() {
     found.sort_unstable();
     assert_eq!(found, (0..800).collect::<Vec<_>>());
     log.close().unwrap();
+    assert_eq!(store.check().unwrap().damage, []);
+}
+
+fn spawn(role: &str, dir: &std::path::Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "processes::child", "--nocapture", "--quiet"]);
+    command.env(ROLE, role).env(STORE, dir).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Not a test by itself: what the child processes of the tests below do.
+#[test]
+fn child() {
+    let (Ok(role), Ok(dir)) = (std::env::var(ROLE), std::env::var(STORE)) else { return };
+    let store = Store::open(&dir, options()).unwrap();
+    match role.strip_prefix("write ") {
+        Some(writer) => write_until_killed(&store, writer.parse().unwrap()),
+        None => read_until_told(&store),
+    }
+}
+
+fn write_until_killed(store: &Store, writer: i64) {
+    let log = store.writer_with(Durability::Buffered).unwrap();
+    let mut out = std::io::stdout();
+    let mut n = 0;
+    loop {
+        // Singles and batches; the number says which writer it was.
+        let count = 1 + n % 5;
+        let events: Vec<_> = (0..count)
+            .map(|at| {
+                Event::new()
+                    .field("n", writer * 1_000_000 + n + at)
+                    .field("message", "x".repeat(300).as_str())
+            })
+            .collect();
+        let id =
+            if count == 1 { log.append(&events[0]).unwrap() } else { log.append_batch(&events).unwrap() };
+        writeln!(out, "ack {} {count} {id}", writer * 1_000_000 + n).unwrap();
+        n += count;
+    }
+}
+
+/// Takes snapshots until standard input ends. Each must hold all of the one before, in dense runs.
+fn read_until_told(store: &Store) {
+    let (told, end) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let _end = std::io::stdin().read_line(&mut String::new());
+        drop(told);
+    });
+    let mut before = 0;
+    while end.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+        let (rows, gaps) = read(&store.snapshot().unwrap(), &Scan::default());
+        assert_eq!(gaps, []);
+        assert!(before <= rows.len(), "a later snapshot holds less");
+        before = rows.len();
+        let mut last: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut seen: Vec<_> = numbers(&rows);
+        seen.sort_unstable();
+        for n in seen {
+            let next = last.entry(n / 1_000_000).or_insert(0);
+            assert_eq!(n % 1_000_000, *next, "a snapshot is a prefix of every writer");
+            *next += 1;
+        }
+    }
+    println!("snapshots held");
+}
+
+#[test]
+fn eight_writers_killed_at_random_under_four_readers_lose_no_acknowledged_record() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(dir.path(), options()).unwrap();
+    let readers: Vec<_> = (0..READERS).map(|_| spawn("read", dir.path())).collect();
+    let mut acknowledged: BTreeMap<i64, String> = BTreeMap::new();
+    let mut writer = 0;
+    for round in 0..4_usize {
+        let mut children: Vec<_> = (0..WRITERS)
+            .map(|_| {
+                writer += 1;
+                spawn(&format!("write {writer}"), dir.path())
+            })
+            .collect();
+        for (at, child) in children.iter_mut().enumerate() {
+            // Each dies after another number of records, in the middle of whatever it does then.
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let mut left = 40 + (round * 8 + at) * 37 % 300;
+            let mut kill = Some(child);
+            while let Some(Ok(line)) = lines.next() {
+                let mut words = line.split_once("ack ").map_or("", |(_, rest)| rest).split(' ');
+                let (Some(first), Some(count), Some(id)) = (words.next(), words.next(), words.next()) else {
+                    continue;
+                };
+                let Ok(first) = first.parse::<i64>() else { continue };
+                for at in 0..count.parse::<i64>().unwrap() {
+                    let (slot, sequence) = id.split_once('-').unwrap();
+                    let sequence = sequence.parse::<i64>().unwrap() + at;
+                    acknowledged.insert(first + at, format!("{slot}-{sequence}"));
+                }
+                left -= 1;
+                if left == 0 {
+                    kill.take().unwrap().kill().unwrap();
+                    break;
+                }
+            }
+            // What it said before it died is in the pipe; a last line may be cut short.
+            let rest: Vec<_> = lines.map_while(Result::ok).collect();
+            for line in rest.iter().rev().skip(1).rev() {
+                let words: Vec<_> = line.split(' ').collect();
+                if let ["ack", first, "1", id] = words[..] {
+                    acknowledged.insert(first.parse().unwrap(), id.to_owned());
+                }
+            }
+        }
+        children.iter_mut().for_each(|child| drop(child.wait()));
+    }
+    for mut reader in readers {
+        drop(reader.stdin.take());
+        let output = reader.wait_with_output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("snapshots held"));
+    }
+    let store = Store::open(dir.path(), options()).unwrap();
+    let found = rows(&store);
+    let ids: BTreeMap<i64, String> =
+        numbers(&found).into_iter().zip(found.iter().map(|row| row.id.to_string())).collect();
+    assert_eq!(ids.len(), found.len(), "a record is there twice");
+    assert!(1000 < acknowledged.len());
+    for (n, id) in &acknowledged {
+        assert_eq!(ids.get(n), Some(id), "record {n} was acknowledged");
+    }
     assert_eq!(store.check().unwrap().damage, []);
 }

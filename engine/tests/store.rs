@@ -64,11 +64,9 @@ fn a_record_is_visible_as_soon_as_append_returns_and_to_no_earlier_snapshot() {
 
 #[test]
 fn files_rotate_and_nothing_is_lost_in_any_durability() {
-    for durability in [
-        Durability::Buffered,
-        Durability::Interval(std::time::Duration::from_millis(1)),
-        Durability::Synced,
-    ] {
+    for durability in
+        [Durability::Buffered, Durability::Interval(std::time::Duration::from_millis(1)), Durability::Synced]
+    {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), Options { durability, ..small() }).unwrap();
         let log = store.writer().unwrap();
@@ -190,10 +188,9 @@ fn columns_come_in_the_order_asked_for() {
 fn a_store_that_is_not_there_is_not_made_by_reading() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("none");
-    for options in [
-        Options { create: false, ..Options::default() },
-        Options { read_only: true, ..Options::default() },
-    ] {
+    for options in
+        [Options { create: false, ..Options::default() }, Options { read_only: true, ..Options::default() }]
+    {
         assert_eq!(Store::open(&path, options).unwrap_err().kind(), ErrorKind::NotFound);
     }
     assert!(!path.exists());
@@ -248,7 +245,9 @@ fn a_lost_or_damaged_manifest_is_rebuilt_from_the_files() {
         let store = Store::open(dir.path(), small()).unwrap();
         let log = store.writer().unwrap();
         let text = "x".repeat(1000);
-        (0..60).for_each(|n| drop(log.append(&event(n).field("message", text.as_str())).unwrap()));
+        for n in 0..60 {
+            log.append(&event(n).field("message", text.as_str())).unwrap();
+        }
         log.close().unwrap();
         let path = dir.path().join("MANIFEST");
         let mut bytes = std::fs::read(&path).unwrap();
@@ -281,7 +280,9 @@ fn every_flipped_byte_of_the_manifest_loses_no_record() {
     let store = Store::open(dir.path(), small()).unwrap();
     let log = store.writer().unwrap();
     let text = "x".repeat(1000);
-    (0..40).for_each(|n| drop(log.append(&event(n).field("message", text.as_str())).unwrap()));
+    for n in 0..40 {
+        log.append(&event(n).field("message", text.as_str())).unwrap();
+    }
     log.close().unwrap();
     let path = dir.path().join("MANIFEST");
     let good = std::fs::read(&path).unwrap();
@@ -298,9 +299,12 @@ fn every_flipped_byte_of_the_manifest_loses_no_record() {
 #[test]
 fn a_damaged_frame_costs_its_records_and_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), Options { durability: Durability::Synced, ..Options::default() }).unwrap();
+    let store =
+        Store::open(dir.path(), Options { durability: Durability::Synced, ..Options::default() }).unwrap();
     let log = store.writer().unwrap();
-    (0..20).for_each(|n| drop(log.append(&event(n)).unwrap()));
+    for n in 0..20 {
+        log.append(&event(n)).unwrap();
+    }
     log.close().unwrap();
     let path = dir.path().join("active/0-1.log");
     let good = std::fs::read(&path).unwrap();
@@ -325,7 +329,9 @@ fn a_vanished_file_is_a_gap_and_the_rest_is_read() {
     let store = Store::open(dir.path(), small()).unwrap();
     let log = store.writer().unwrap();
     let text = "x".repeat(1000);
-    (0..60).for_each(|n| drop(log.append(&event(n).field("message", text.as_str())).unwrap()));
+    for n in 0..60 {
+        log.append(&event(n).field("message", text.as_str())).unwrap();
+    }
     log.close().unwrap();
     std::fs::remove_file(dir.path().join("active/0-2.log")).unwrap();
     let store = open(&dir);

@@ -21,7 +21,8 @@ pub(crate) fn read(snapshot: &Snapshot, scan: &Scan) -> (Vec<Row>, Vec<Gap>) {
         let stats = part
             .scan(&mut |batch| {
                 for at in 0..batch.len() {
-                    let fields = batch.fields(at).map(|(name, value)| (name.to_owned(), format!("{value:?}")));
+                    let fields =
+                        batch.fields(at).map(|(name, value)| (name.to_owned(), format!("{value:?}")));
                     rows.push(Row { id: batch.id(at), time: batch.time(at), fields: fields.collect() });
                 }
                 ControlFlow::Continue(())
@@ -43,7 +44,8 @@ pub(crate) fn rows(store: &Store) -> Vec<Row> {
 /// The values of the integer field `n` of all records, by id.
 pub(crate) fn numbers(rows: &[Row]) -> Vec<i64> {
     let number = |row: &Row| {
-        let (_, text) = row.fields.iter().find(|(name, _)| name == "n").expect("every record has the field n");
+        let (_, text) =
+            row.fields.iter().find(|(name, _)| name == "n").expect("every record has the field n");
         text.strip_prefix("Int(").and_then(|text| text.strip_suffix(')')).unwrap().parse().unwrap()
     };
     rows.iter().map(number).collect()

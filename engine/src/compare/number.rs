@@ -332,3 +332,211 @@ impl fmt::Display for Decimal<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn number(text: &str) -> Number<'_> {
+        Number::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn only_a_text_that_is_a_decimal_as_a_whole_is_a_number() {
+        for text in
+            ["0", "-0", "007", "+1", "1.", ".5", "1e5", "1E+5", "1.5e-3", "-.5e0", "9223372036854775808"]
+        {
+            assert!(Number::parse(text).is_some(), "{text}");
+        }
+        for text in [
+            "", "-", "+", ".", "e5", "1e", "1e+", "1e1.5", "1.2.3", " 1", "1 ", "1_000", "0x10", "--1",
+            "NaN", "inf", "1f", "5s", "\u{661}",
+        ] {
+            assert!(Number::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_value_without_rounding() {
+        // Each list holds spellings of one number; the lists ascend.
+        let ascending: &[&[&str]] = &[
+            &["-1e999999999999999999999999999999999999"],
+            &["-9223372036854775809"],
+            &["-9223372036854775808", "-9223372036854775808.0"],
+            &["-1.5", "-15e-1"],
+            &["-1", "-1.0"],
+            &["-1e-400"],
+            &["0", "-0", "0.000", "0e999999999999999999999999", "-0e-5"],
+            &["1e-999999999999999999999999999999999998"],
+            &["0.1", ".1", "00.10", "1e-1", "10e-2"],
+            &["0.1000000000000000055511151231257827021181583404541015625"],
+            &["0.30000000000000004"],
+            &["1", "1.0", "+1", "10e-1", "0.1e1", "0.00001e5"],
+            &["9007199254740992", "9007199254740992.0"],
+            &["9007199254740993"],
+            &["9223372036854775806"],
+            &["9223372036854775807", "9223372036854775807.00"],
+            &["9223372036854775807.5"],
+            &["9223372036854775808"],
+            &["18446744073709551615"],
+            &["1e20", "100000000000000000000"],
+            &["100000000000000000001"],
+            &["1e400"],
+            &["1e999999999999999999999999999999999998"],
+            &["1e999999999999999999999999999999999999", "10e999999999999999999999999999999999998"],
+        ];
+        for (i, left) in ascending.iter().enumerate() {
+            for (j, right) in ascending.iter().enumerate() {
+                for (a, b) in left.iter().flat_map(|a| right.iter().map(move |b| (a, b))) {
+                    assert_eq!(number(a).cmp(&number(b)), i.cmp(&j), "{a} with {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_exponent_of_any_length_is_read() {
+        let huge = format!("1e{}", "9".repeat(1000));
+        let tiny = format!("-1e-{}", "9".repeat(1000));
+        assert!(number("1e400") < number(&huge));
+        assert!(number(&tiny) < number("0") && number("-1e-400") < number(&tiny));
+        assert!(number(&huge).to_f64().is_infinite());
+        assert!(number(&huge).to_string().len() < 50);
+    }
+
+    #[test]
+    fn a_float_is_its_shortest_literal() {
+        let float = |float| Number::from_f64(float).unwrap();
+        assert_eq!(float(0.1), number("0.1"));
+        assert_eq!(float(-0.0), number("0"));
+        assert_eq!(float(1e300), number("1e300"));
+        assert_eq!(float(5e-324), number("5e-324"));
+        assert_eq!(float(9_007_199_254_740_992.0), Number::from(9_007_199_254_740_992));
+        assert!(float(f64::NEG_INFINITY) < number("-1e999") && number("1e999") < float(f64::INFINITY));
+        assert_eq!(float(f64::INFINITY), float(f64::INFINITY));
+        assert!(Number::from_f64(f64::NAN).is_none());
+    }
+
+    #[test]
+    fn durations_are_milliseconds_and_money_is_dollars() {
+        let of = |value| Number::of(value).unwrap();
+        assert_eq!(of(Value::Duration(1_500_000)), number("1.5"));
+        assert_eq!(of(Value::Duration(1)).to_string(), "0.000001");
+        assert_eq!(of(Value::Cost(20_000_000)), number("0.02"));
+        assert!(
+            of(Value::Duration(1_500_001)) > number("1.5")
+                && of(Value::Cost(i64::MAX)) > number("9223372036")
+        );
+        assert_eq!(of(Value::Duration(i64::MIN)).to_string(), "-9223372036854.775808");
+        assert_eq!(of(Value::Duration(2_000_000)), of(Value::Cost(2_000_000_000)));
+        assert_eq!(Number::of(Value::Str("1")), None);
+    }
+
+    #[test]
+    fn the_canonical_text_is_an_integer_or_the_shortest_decimal() {
+        for (text, want) in [
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("007", "7"),
+            ("1.50", "1.5"),
+            ("1e3", "1000"),
+            ("-12.5e1", "-125"),
+            ("100.25", "100.25"),
+            ("1e39", "1000000000000000000000000000000000000000"),
+            ("1e40", "1e40"),
+            ("-1.25e400", "-1.25e400"),
+            ("0.000001", "0.000001"),
+            ("0.0000001", "1e-7"),
+            ("12e-10", "1.2e-9"),
+            ("1e-7", "1e-7"),
+        ] {
+            assert_eq!(number(text).to_string(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_that_fits_is_an_integer() {
+        assert_eq!(number("1e3").to_i64(), Some(1000));
+        assert_eq!(number("-9223372036854775808.0").to_i64(), Some(i64::MIN));
+        assert_eq!(number("9223372036854775808").to_i64(), None);
+        assert_eq!(number("1.5").to_i64(), None);
+        assert_eq!(Number::of(Value::Duration(3_000_000)).and_then(|n| n.to_i64()), Some(3));
+        assert_eq!(Number::of(Value::Duration(3_000_001)).and_then(|n| n.to_i64()), None);
+    }
+
+    /// A decimal with its value in units of 10^-12, for a reference in integers.
+    fn small() -> impl Strategy<Value = (String, i128)> {
+        (any::<bool>(), 0_u32..10_000, "[0-9]{0,4}", -4_i32..=4, any::<bool>()).prop_map(
+            |(negative, whole, fraction, exponent, zeros)| {
+                let (sign, pad) = (if negative { "-" } else { "" }, if zeros { "00" } else { "" });
+                let digits: i128 = format!("{whole}{fraction}").parse().unwrap();
+                let places = 12 + exponent - i32::try_from(fraction.len()).unwrap();
+                let value = digits * 10_i128.pow(places.unsigned_abs());
+                let text = format!("{sign}{pad}{whole}.{fraction}{pad}e{exponent}");
+                (text, if negative { -value } else { value })
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn decimals_compare_as_integers_of_a_small_unit_do(a in small(), b in small()) {
+            prop_assert_eq!(number(&a.0).cmp(&number(&b.0)), a.1.cmp(&b.1), "{} with {}", a.0, b.0);
+        }
+
+        #[test]
+        fn fixed_numbers_compare_as_their_literals_do(a in any::<i64>(), b in any::<i64>(), near in -2_i64..=2) {
+            for b in [b, a.wrapping_add(near), a / 1000, a / 1_000_000_000] {
+                let forms = |int| {
+                    [Value::Int(int), Value::Duration(int), Value::Cost(int)].map(|v| Number::of(v).unwrap())
+                };
+                // A point makes sure that the literal is not read as an integer.
+                let literal = |number: Number<'_>| {
+                    let text = number.to_string();
+                    if text.contains(['.', 'e']) { text } else { text + ".0" }
+                };
+                for (a, b) in forms(a).into_iter().flat_map(|a| forms(b).map(|b| (a, b))) {
+                    let (x, y) = (literal(a), literal(b));
+                    prop_assert_eq!(a.cmp(&b), number(&x).cmp(&number(&y)), "{} with {}", x, y);
+                    prop_assert_eq!(a.cmp(&b), a.cmp(&number(&y)), "{} with {}", x, y);
+                }
+            }
+        }
+
+        #[test]
+        fn floats_compare_as_floats_and_as_their_literals(a in any::<f64>(), b in any::<f64>(), steps in 0_u64..3) {
+            prop_assume!(!a.is_nan() && !b.is_nan());
+            for b in [b, f64::from_bits(a.to_bits().saturating_add(steps))] {
+                let Some(y) = Number::from_f64(b) else { continue };
+                let x = Number::from_f64(a).unwrap();
+                let want = a.partial_cmp(&b).unwrap();
+                prop_assert_eq!(x.cmp(&y), want);
+                if a.is_finite() && b.is_finite() {
+                    let (a, b) = (format!("{a}"), format!("{b:e}"));
+                    prop_assert_eq!(number(&a).cmp(&number(&b)), want, "{} with {}", &a, &b);
+                    prop_assert_eq!(x.cmp(&number(&b)), want);
+                }
+            }
+            prop_assert_eq!(Number::from_f64(a).unwrap().to_f64(), a);
+        }
+
+        #[test]
+        fn the_canonical_text_reads_back_as_the_same_number(text in "[-+]?[0-9]{0,30}[.]?[0-9]{0,30}(e[-+]?[0-9]{1,3})?") {
+            let Some(number) = Number::parse(&text) else { return Ok(()) };
+            let canonical = number.to_string();
+            prop_assert_eq!(Number::parse(&canonical), Some(number));
+            prop_assert_eq!(Number::parse(&canonical).unwrap().to_string(), canonical);
+            prop_assert_eq!(number.to_f64(), text.parse::<f64>().unwrap());
+        }
+
+        #[test]
+        fn any_text_is_a_number_or_none(text in any::<String>(), near in "[-+.eE0-9]{0,12}") {
+            for text in [text, near] {
+                if let Some(number) = Number::parse(&text) {
+                    prop_assert!(number == number && !number.to_string().is_empty());
+                }
+            }
+        }
+    }
+}

@@ -204,7 +204,9 @@ impl std::str::FromStr for SourceId {
         let read = (u64::from_str_radix(next(), 16), next().parse(), next().parse());
         match (read, parts.next()) {
             ((Ok(hash), Ok(prefix_len), Ok(generation)), None) => Ok(Self { hash, prefix_len, generation }),
-            _ => Err(crate::Error::new(crate::ErrorKind::Invalid, format!("{text:?} does not name an import"))),
+            _ => {
+                Err(crate::Error::new(crate::ErrorKind::Invalid, format!("{text:?} does not name an import")))
+            }
         }
     }
 }

@@ -54,9 +54,14 @@ pub(crate) struct Rehomes {
 /// What the first bytes of a file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    Head { header: FileHeader, copies: u8 },
+    Head {
+        header: FileHeader,
+        copies: u8,
+    },
     /// Written by a format that this library does not know.
-    Newer { version: u32 },
+    Newer {
+        version: u32,
+    },
     Damaged,
 }
 

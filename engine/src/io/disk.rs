@@ -356,6 +356,22 @@ impl File for DiskFile {
         retry(|| self.file.sync_data())
     }
 
+    #[cfg(target_os = "linux")]
+    fn data_len(&self) -> io::Result<u64> {
+        use nix::unistd::{Whence, lseek};
+        let mut end = 0;
+        loop {
+            // The file's own position is used for nothing else.
+            let data = match retry_nix(|| lseek(&self.file, end, Whence::SeekData)) {
+                Ok(data) => data,
+                Err(error) if error.raw_os_error() == Some(libc::ENXIO) => break,
+                Err(error) => return Err(error),
+            };
+            end = retry_nix(|| lseek(&self.file, data, Whence::SeekHole))?;
+        }
+        Ok(u64::try_from(end).unwrap_or(0))
+    }
+
     fn drop_cache(&self) -> io::Result<()> {
         retry_nix(|| nix::fcntl::posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED))
     }

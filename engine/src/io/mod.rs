@@ -148,6 +148,14 @@ pub trait File: Send + Sync + Debug {
     /// What the operating system says. After an error the state of the bytes is unknown for good: a
     /// second call may succeed although they are lost.
     fn sync_data(&self) -> io::Result<()>;
+    /// Where the last bytes end that may be other than zero: what lies behind is holes or reserved blocks
+    /// that nobody wrote. May say more than there is, never less.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn data_len(&self) -> io::Result<u64> {
+        Ok(self.stat()?.size)
+    }
     /// Drops clean cached pages, so that the next read comes from the disk.
     ///
     /// # Errors

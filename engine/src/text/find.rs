@@ -19,6 +19,9 @@ use std::sync::LazyLock;
 /// bytes, 64 leave more of a short text to the loop of single steps.
 const LANES: usize = 32;
 
+/// The same for a text that is too short for that.
+const FEW_LANES: usize = 8;
+
 /// A needle, prepared. Never empty.
 #[derive(Clone, Debug)]
 pub(super) struct Finder {
@@ -128,30 +131,14 @@ impl Finder {
         let [(a_at, a, a_mask), (b_at, b, b_mask)] = self.rare;
         let a_bytes = haystack.get(a_at..a_at + count)?;
         let b_bytes = haystack.get(b_at..b_at + count)?;
-        let hit = |x: u8, y: u8| (x | a_mask == a) & (y | b_mask == b);
-        let (a_chunks, b_chunks) = (a_bytes.chunks_exact(LANES), b_bytes.chunks_exact(LANES));
-        let tails = (a_chunks.remainder(), b_chunks.remainder());
-        let mut start = 0;
-        for (x, y) in a_chunks.zip(b_chunks) {
-            if x.iter().zip(y).fold(false, |any, (&x, &y)| any | hit(x, y)) {
-                for (at, (&x, &y)) in x.iter().zip(y).enumerate() {
-                    if hit(x, y)
-                        && let ControlFlow::Break(result) = visit(start + at)
-                    {
-                        return Some(result);
-                    }
-                }
-            }
-            start += LANES;
+        let pair = Pair { a, a_mask, b, b_mask };
+        if LANES <= count {
+            pair.visit::<LANES, B>(a_bytes, b_bytes, &mut visit)
+        } else if FEW_LANES <= count {
+            pair.visit::<FEW_LANES, B>(a_bytes, b_bytes, &mut visit)
+        } else {
+            pair.visit::<1, B>(a_bytes, b_bytes, &mut visit)
         }
-        for (at, (&x, &y)) in tails.0.iter().zip(tails.1).enumerate() {
-            if hit(x, y)
-                && let ControlFlow::Break(result) = visit(start + at)
-            {
-                return Some(result);
-            }
-        }
-        None
     }
 
     /// Whether the needle stands at `at`, an offset that [`Finder::scan`] gave. Adds the bytes compared to
@@ -168,6 +155,48 @@ impl Finder {
         }
         self.exact
             || haystack.get(at..end).is_some_and(|t| t.chars().map(fold).eq(self.chars.iter().copied()))
+    }
+}
+
+/// Two bytes to look for, each under its mask.
+#[derive(Clone, Copy)]
+struct Pair {
+    a: u8,
+    a_mask: u8,
+    b: u8,
+    b_mask: u8,
+}
+
+impl Pair {
+    /// Shows `visit` each index at which `a` stands in the one slice and `b` in the other, which are as long
+    /// as each other and at least `N`.
+    #[inline]
+    fn visit<const N: usize, B>(
+        self,
+        a_bytes: &[u8],
+        b_bytes: &[u8],
+        visit: &mut impl FnMut(usize) -> ControlFlow<B>,
+    ) -> Option<B> {
+        let mut start = 0;
+        while start < a_bytes.len() {
+            // The last step reaches back over what the one before it saw.
+            let from = start.min(a_bytes.len() - N);
+            let a = a_bytes.get(from..)?.first_chunk::<N>()?;
+            let b = b_bytes.get(from..)?.first_chunk::<N>()?;
+            let mut hits = [0_u8; N];
+            for ((hit, &x), &y) in hits.iter_mut().zip(a).zip(b) {
+                *hit = u8::from((x | self.a_mask == self.a) & (y | self.b_mask == self.b));
+            }
+            if hits.iter().fold(0, |any, hit| any | hit) != 0 {
+                for (at, _) in hits.iter().enumerate().skip(start - from).filter(|&(_, &hit)| hit != 0) {
+                    if let ControlFlow::Break(result) = visit(from + at) {
+                        return Some(result);
+                    }
+                }
+            }
+            start = from + N;
+        }
+        None
     }
 }
 

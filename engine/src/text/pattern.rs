@@ -494,3 +494,284 @@ impl Glob {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Texts of letters with odd cases, marks, ideographs and separators: few, so that needles are found.
+    fn mixed(least: usize, most: usize) -> impl Strategy<Value = String> {
+        let alphabet = "aAbsSkK\u{17f}\u{212a}\u{e9}\u{c9}\u{3c3}\u{3c2}\u{3a3}\u{df}\u{1e9e}\u{434}\u{414}\u{1c81}\u{440}\u{420}\u{23a}\u{2c65}\u{301}\u{8d85}\u{65f6}\u{30fc}\u{26a0}\u{fe0f}_1 \\-.";
+        prop::string::string_regex(&format!("[{alphabet}]{{{least},{most}}}")).unwrap()
+    }
+
+    fn folded(text: &str) -> String {
+        text.chars().map(fold).collect()
+    }
+
+    /// Tokens folded and compared one by one.
+    fn naive_phrase(text: &str, needle: &str, case: Case, last: Last) -> bool {
+        let cut = |text: &str| -> Vec<String> {
+            tokens(text).map(|token| token.chars().map(|c| case.fold(c)).collect()).collect()
+        };
+        let (text_tokens, needle_tokens) = (cut(text), cut(needle));
+        let Some((tail, head)) = needle_tokens.split_last() else {
+            return match case {
+                Case::Any => folded(text).contains(&folded(needle)),
+                Case::Exact => text.contains(needle),
+            };
+        };
+        let free =
+            last == Last::Prefix && needle.chars().next_back().is_some_and(|c| class(c) != Class::Other);
+        text_tokens.windows(needle_tokens.len()).any(|window| {
+            let (window_tail, window_head) = window.split_last().unwrap();
+            window_head == head && if free { window_tail.starts_with(tail) } else { window_tail == tail }
+        })
+    }
+
+    fn check(test: &TextTest, yes: &[&str], no: &[&str]) {
+        for text in yes {
+            assert!(test.matches(text), "{test:?} {text:?}");
+        }
+        for text in no {
+            assert!(!test.matches(text), "{test:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_a_whole_token_in_any_case() {
+        check(
+            &TextTest::word("timeout"),
+            &[
+                "timeout",
+                "TimeOut!",
+                "a timeout",
+                "timeout-7",
+                "\u{2014}timeout\u{2014}",
+                "\u{8d85}timeout\u{65f6}",
+            ],
+            &[
+                "",
+                "timeouts",
+                "_timeout",
+                "timeout_",
+                "timeout7",
+                "\u{e9}timeout",
+                "timeout\u{301}",
+                "timeou",
+            ],
+        );
+        check(
+            &TextTest::word("task"),
+            &["TASK", "ta\u{17f}\u{212a}", "x TASK y", "\u{201c}task\u{201d}"],
+            &["tasks", "ta\u{17f}\u{212a}\u{17f}"],
+        );
+        check(&TextTest::word("e\u{301}"), &["E\u{301} x"], &["e", "e\u{301}\u{302}", "ee\u{301}"]);
+        check(&TextTest::word("\u{3c3}\u{3bf}\u{3c2}"), &["\u{3a3}\u{39f}\u{3a3}"], &["\u{3a3}\u{39f}"]);
+        check(&TextTest::word("stra\u{df}e"), &["STRA\u{1e9e}E"], &["STRASSE"]);
+    }
+
+    #[test]
+    fn a_word_in_a_long_text_is_found_wherever_it_stands() {
+        let test = TextTest::word("needle");
+        for len in 0..150 {
+            let (before, after) = (".".repeat(len), ".".repeat(len / 3));
+            check(&test, &[&format!("{before}Needle{after}")], &[&format!("{before}Needle_{after}")]);
+            check(&test, &[&format!("{before}needl needle")], &[&format!("{before}needl needl")]);
+        }
+    }
+
+    #[test]
+    fn a_phrase_is_consecutive_tokens() {
+        check(
+            &TextTest::phrase("connection timeout"),
+            &["Connection timeout", "connection - (timeout)", "connection connection timeout"],
+            &[
+                "connection",
+                "connection timeouts",
+                "timeout connection",
+                "connection x timeout",
+                "reconnection timeout",
+            ],
+        );
+        check(&TextTest::word("read-only"), &["read only", "READ/ONLY"], &["readonly"]);
+        check(
+            &TextTest::phrase("\u{8d85}\u{65f6}"),
+            &["\u{8fde}\u{63a5}\u{8d85}\u{65f6}\u{ff0c}", "\u{8d85} \u{65f6}"],
+            &["\u{65f6}\u{8d85}", "\u{8d85}x\u{65f6}"],
+        );
+    }
+
+    #[test]
+    fn a_prefix_leaves_the_end_of_the_last_token_open() {
+        check(&TextTest::prefix("time"), &["timeout", "a TIME", "time-out"], &["overtime", "tim"]);
+        check(&TextTest::prefix("read on"), &["read only", "read-on"], &["reads only", "re ad on"]);
+        check(&TextTest::prefix("read-"), &["read only", "read"], &["reads"]);
+        check(&TextTest::prefix(""), &["", "anything"], &[]);
+    }
+
+    #[test]
+    fn exact_case_regards_case() {
+        check(
+            &TextTest::exact_case("Error Code"),
+            &["the Error, Code 5"],
+            &["error Code", "Error code", "Error Codes"],
+        );
+    }
+
+    #[test]
+    fn a_phrase_without_tokens_is_looked_for_as_it_is() {
+        check(&TextTest::phrase("=>"), &["a=>b"], &["a= >b"]);
+        check(&TextTest::phrase(""), &["", "x"], &[]);
+    }
+
+    #[test]
+    fn substrings_have_no_regard_to_tokens_or_case() {
+        check(&TextTest::contains("MeOu"), &["timeout"], &["time out", ""]);
+        check(&TextTest::contains(""), &["", "x"], &[]);
+        check(
+            &TextTest::contains("\u{434}\u{440}"),
+            &["\u{414}\u{420}", "\u{1c81}\u{440}"],
+            &["\u{440}\u{434}"],
+        );
+        check(&TextTest::starts("time"), &["TIMEout", "time"], &["tim", "a time", ""]);
+        check(&TextTest::starts("k"), &["\u{212a}elvin"], &[]);
+        check(&TextTest::ends("\u{c9}."), &["caf\u{e9}."], &["caf\u{e9}", "."]);
+        check(&TextTest::ends(""), &["", "x"], &[]);
+    }
+
+    #[test]
+    fn a_glob_is_about_the_whole_text() {
+        check(&TextTest::like("gpt-*"), &["gpt-4o", "GPT-", "gpt-4\n5"], &["a gpt-4", "gpt"]);
+        check(
+            &TextTest::like("*.example.com"),
+            &["api.example.com", ".example.com"],
+            &["example.com", "api.example.com."],
+        );
+        check(&TextTest::like("a?c*e"), &["abcde", "a\u{e9}ce", "abcxexe"], &["ace", "abcd"]);
+        check(&TextTest::like("*a*b*"), &["xxaxxbxx", "ab"], &["ba", ""]);
+        check(&TextTest::like("*"), &["", "x"], &[]);
+        check(&TextTest::like(""), &[""], &["x"]);
+        check(&TextTest::like(r"C:\*\[x]"), &[r"c:\users\[X]"], &[r"c:\x"]);
+    }
+
+    #[test]
+    fn a_regex_searches_anywhere_and_regards_case_unless_told() {
+        check(&TextTest::regex("time.?out", false).unwrap(), &["a time-out", "timeout"], &["Timeout"]);
+        check(&TextTest::regex("time.?out", true).unwrap(), &["a TIME-out"], &["tim"]);
+    }
+
+    #[test]
+    fn a_regex_over_its_limits_is_refused_with_the_limit() {
+        let error = TextTest::regex("(?:a{1000}){1000}", false).unwrap_err();
+        assert!(error.contains("1048576 bytes"), "{error}");
+        let nested =
+            |depth: usize| TextTest::regex(&format!("{}a{}", "(".repeat(depth), ")".repeat(depth)), false);
+        assert!(nested(60).is_ok());
+        let error = nested(100).unwrap_err();
+        assert!(error.contains("64"), "{error}");
+        assert!(TextTest::regex("(", false).unwrap_err().contains("unclosed group"));
+    }
+
+    #[test]
+    fn a_network_holds_its_addresses() {
+        let cidr = |network| TextTest::cidr(network).unwrap();
+        check(
+            &cidr("10.1.0.0/16"),
+            &["10.1.0.0", "10.1.255.255", "::ffff:10.1.2.3"],
+            &["10.2.0.0", "x", "", "10.1.2", "::1"],
+        );
+        check(&cidr("0.0.0.0/0"), &["255.255.255.255"], &["::1"]);
+        check(&cidr("192.168.1.5"), &["192.168.1.5"], &["192.168.1.4"]);
+        check(&cidr("2001:db8::/32"), &["2001:db8:1::1"], &["2001:db9::", "10.0.0.1"]);
+        check(&cidr("::/0"), &["::1"], &["10.0.0.1"]);
+        for network in ["10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/", "10.0.0", "", "/8"] {
+            assert!(TextTest::cidr(network).is_err(), "{network}");
+        }
+    }
+
+    #[test]
+    fn a_text_made_to_be_slow_gives_way_to_the_walk() {
+        let text = "a".repeat(200_000);
+        let needle = "a".repeat(20_000);
+        check(&TextTest::contains(&format!("{needle}b")), &[&format!("{text}b")], &[&text]);
+        check(&TextTest::word(&needle), &[&format!("{text} {needle}")], &[&text]);
+        let (text, needle) = ("a ".repeat(100_000), "a ".repeat(10_000));
+        check(&TextTest::phrase(&format!("{needle}b")), &[&format!("{text}b")], &[&text]);
+    }
+
+    #[test]
+    fn a_test_shows_itself_as_the_language_spells_it() {
+        let show = |test: TextTest| format!("{} {test}", test.operator());
+        assert_eq!(show(TextTest::phrase(r#"a "b" \"#)), r#": "a \"b\" \\""#);
+        assert_eq!(show(TextTest::exact_case("A")), r#": cs"A""#);
+        assert_eq!(show(TextTest::prefix("time")), ": time*");
+        assert_eq!(show(TextTest::contains("x")), r#"contains "x""#);
+        assert_eq!(show(TextTest::like("x*")), r#"like "x*""#);
+        assert_eq!(show(TextTest::regex("a+", true).unwrap()), "~ /a+/i");
+        assert_eq!(show(TextTest::cidr("10.0.0.0/8").unwrap()), "cidr \"10.0.0.0/8\"");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn the_scan_finds_what_cutting_into_tokens_finds(
+            text in mixed(0, 80),
+            needle in mixed(0, 6),
+        ) {
+            let phrase = |case, last| naive_phrase(&text, &needle, case, last);
+            prop_assert_eq!(TextTest::phrase(&needle).matches(&text), phrase(Case::Any, Last::Whole));
+            prop_assert_eq!(TextTest::prefix(&needle).matches(&text), phrase(Case::Any, Last::Prefix));
+            prop_assert_eq!(TextTest::exact_case(&needle).matches(&text), phrase(Case::Exact, Last::Whole));
+        }
+
+        #[test]
+        fn a_part_of_a_text_is_found_in_it(
+            text in mixed(1, 80), from in 0_usize..80, len in 1_usize..12, swap in any::<bool>(),
+        ) {
+            let part: String = text.chars().skip(from % text.chars().count()).take(len).collect();
+            let part = if swap { part.to_uppercase() } else { part };
+            prop_assert_eq!(TextTest::contains(&part).matches(&text), folded(&text).contains(&folded(&part)));
+            let phrase = |case, last| naive_phrase(&text, &part, case, last);
+            prop_assert_eq!(TextTest::phrase(&part).matches(&text), phrase(Case::Any, Last::Whole));
+            prop_assert_eq!(TextTest::prefix(&part).matches(&text), phrase(Case::Any, Last::Prefix));
+            prop_assert_eq!(TextTest::starts(&part).matches(&text), folded(&text).starts_with(&folded(&part)));
+            prop_assert_eq!(TextTest::ends(&part).matches(&text), folded(&text).ends_with(&folded(&part)));
+        }
+
+        #[test]
+        fn the_walk_says_what_the_scan_says(text in "[ab ]{0,60}", needle in "[ab][ab ]{0,8}") {
+            let phrase = Phrase::new(&needle, Case::Any, Last::Prefix).unwrap();
+            prop_assert_eq!(phrase.walk(&text), phrase.matches(&text));
+            let contains = Contains::new(&needle, Case::Any);
+            prop_assert_eq!(contains.walk(contains.finder.as_ref().unwrap(), &text), text.contains(&needle));
+        }
+
+        #[test]
+        fn a_glob_is_a_regex_in_other_words(text in "[aAb\u{e9}\n]{0,20}", glob in "[ab?*\u{c9}]{0,8}") {
+            let regex: String = glob.chars().map(|c| match c {
+                '*' => ".*".to_owned(),
+                '?' => ".".to_owned(),
+                c => regex::escape(&c.to_string()),
+            }).collect();
+            let regex = Regex::new(&format!("(?is)^(?:{regex})$")).unwrap();
+            prop_assert_eq!(TextTest::like(&glob).matches(&text), regex.is_match(&text));
+        }
+
+        #[test]
+        fn any_needle_in_any_text_is_answered(text in any::<String>(), needle in any::<String>()) {
+            for test in [TextTest::phrase(&needle), TextTest::prefix(&needle), TextTest::exact_case(&needle),
+                TextTest::contains(&needle), TextTest::starts(&needle), TextTest::ends(&needle), TextTest::like(&needle)] {
+                test.matches(&text);
+            }
+            let around = format!("{text}{needle}{text}");
+            prop_assert!(TextTest::contains(&needle.to_lowercase()).matches(&around.to_lowercase()));
+            if let Ok(test) = TextTest::regex(&needle, true) {
+                test.matches(&text);
+            }
+            prop_assert!(TextTest::cidr(&needle).is_err() || needle.len() < 50);
+        }
+    }
+}

@@ -313,6 +313,7 @@ impl Machine {
             }
             // Cut off half way: everything stays pending, any part of it may have been written.
             Gate::Last if self.cut => {}
+            Gate::Go if self.forgets(Op::Sync, &self.inode(id).name) => {}
             Gate::Last | Gate::Go => self.inode_mut(id).make_durable(sectors),
         }
         self.leave(process, ())

@@ -445,6 +445,26 @@ fn a_fault_hits_its_operation_its_path_and_its_turn() {
 }
 
 #[test]
+fn a_forgotten_sync_succeeds_and_does_nothing() {
+    let disk = machine();
+    let (a, b) = (settled(&disk, A, 0), settled(&disk, "/b", 0));
+    disk.forget_syncs(Op::Sync, "a");
+    disk.forget_syncs(Op::SyncDir, "/");
+    for file in [&a, &b] {
+        file.write_at(0, b"1").unwrap();
+        file.sync_data().unwrap();
+    }
+    disk.remove(Path::new(A)).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    assert_eq!(after(&disk, &Keep::Nothing, A).unwrap(), "");
+    assert_eq!(after(&disk, &Keep::Nothing, "/b").unwrap(), "1");
+    disk.heal();
+    a.sync_data().unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    assert_eq!(after(&disk, &Keep::Nothing, A), None);
+}
+
+#[test]
 fn each_kind_of_operation_can_fail() {
     for op in Op::ALL {
         let disk = machine();
