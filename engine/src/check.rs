@@ -69,18 +69,6 @@ fn check_file(
         Ok(map) => map,
         Err(error) => return report.damage.push(damage(0, format!("the file cannot be read ({error})"))),
     };
-    match read_header(&*core.vfs, &path) {
-        Ok(Read::Head { header, copies }) => {
-            if (header.store, header.slot, header.number, header.salt)
-                != (state.store, slot, number, entry.salt)
-            {
-                report.damage.push(damage(0, "the file's head is that of another file".into()));
-            } else if copies < 2 {
-                report.damage.push(damage(0, "one of the two copies of the file's head is damaged".into()));
-            }
-        }
-        _ => report.damage.push(damage(0, "the file's head is damaged".into())),
-    }
     let bytes = map.bytes();
     report.bytes += bytes.len() as u64;
     if (bytes.len() as u64) < entry.capacity {
@@ -90,8 +78,30 @@ fn check_file(
     let promise =
         if entry.cap < u64::MAX { header::SIZE } else { entry.done.map_or(header::SIZE, |d| d.promise) };
     let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
+    if let Some(what) = check_head(&read_header(&*core.vfs, &path), state.store, (slot, number), entry.salt) {
+        // The head becomes durable with the first sync of the file, as the first records do.
+        if header::SIZE < settled.promise {
+            report.damage.push(damage(0, what.into()));
+        } else {
+            report.torn += 1;
+        }
+    }
     report.torn += if live { 0 } else { settled.torn };
     add_frames(&settled, bytes, slot, &file, report);
+}
+
+/// What is wrong with a file's head.
+fn check_head(read: &Result<Read>, store: u128, file: (u32, u64), salt: u64) -> Option<&'static str> {
+    match read {
+        Ok(Read::Head { header, copies }) => {
+            if (header.store, (header.slot, header.number), header.salt) != (store, file, salt) {
+                Some("the file's head is that of another file")
+            } else {
+                (*copies < 2).then_some("one of the two copies of the file's head is damaged")
+            }
+        }
+        _ => Some("the file's head is damaged"),
+    }
 }
 
 fn add_frames(settled: &Settled, bytes: &[u8], slot: u32, file: &str, report: &mut CheckReport) {

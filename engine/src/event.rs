@@ -210,6 +210,19 @@ impl Event {
         None
     }
 
+    /// The fields in the order in which they were set, without the time.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        let mut rest = self.fields.as_slice();
+        std::iter::from_fn(move || {
+            let field = record::take_field(&mut rest)?;
+            let name = match field.name.checked_sub(CUSTOM_BASE) {
+                Some(at) => self.name(usize::try_from(at).ok()?),
+                None => field::name(u32::try_from(field.name).ok()?)?,
+            };
+            Some((name, field.value()?))
+        })
+    }
+
     /// How many values were replaced by a later one of the same name.
     pub fn duplicates(&self) -> u32 {
         self.duplicates

@@ -11,9 +11,10 @@ use crate::format::name::{ACTIVE_DIR, FileName};
 use crate::io::{File, OpenMode, Vfs, WriteMap};
 use crate::options::FILE_RECORDS_MAX;
 
-/// Pages are made present this far ahead of the write position, in one go: a first touch costs about ten
-/// times what it costs in such a call, and a whole file at once would be dirty at its first sync.
-const POPULATE_SIZE: u64 = 1 << 20;
+/// Pages are made present at least this far ahead of the write position, in runs of up to twice as much:
+/// a first touch costs about ten times what it costs in such a call, and a whole file at once would be
+/// dirty at its first sync.
+const POPULATE_AHEAD: u64 = 1 << 20;
 
 /// Bytes that a close frame takes.
 pub(crate) const CLOSE_SIZE: u64 = 64 + 16;
@@ -23,9 +24,7 @@ pub(crate) const CLOSE_SIZE: u64 = 64 + 16;
 pub(crate) struct NewFile {
     pub(crate) store: u128,
     pub(crate) slot: u32,
-    pub(crate) number: u64,
     pub(crate) first_sequence: u64,
-    pub(crate) capacity: u64,
     pub(crate) rehomes: Option<Rehomes>,
 }
 
@@ -58,21 +57,21 @@ pub(crate) struct Resume {
     pub(crate) time_max: i64,
 }
 
-impl Active {
-    /// Makes a file: blocks reserved, head written, everything synced. A file that could not be made
-    /// whole is taken away again, so that a full disk does not fill further.
-    pub(crate) fn create(vfs: &dyn Vfs, dir: &Path, new: NewFile) -> Result<Self> {
-        let path = FileName::Active { slot: new.slot, number: new.number }.path(dir);
-        let header = FileHeader {
-            store: new.store,
-            slot: new.slot,
-            number: new.number,
-            salt: vfs.random(),
-            first_sequence: new.first_sequence,
-            capacity: new.capacity,
-            created: vfs.now(),
-            rehomes: new.rehomes,
-        };
+/// A file that has its blocks and its name, and no head yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) number: u64,
+    pub(crate) capacity: u64,
+    path: PathBuf,
+    file: Box<dyn File>,
+    map: Box<dyn WriteMap>,
+}
+
+impl Prepared {
+    /// Makes a file: blocks reserved, name and size durable. A file that could not be made whole is taken
+    /// away again, so that a full disk does not fill further.
+    pub(crate) fn make(vfs: &dyn Vfs, dir: &Path, slot: u32, number: u64, capacity: u64) -> Result<Self> {
+        let path = FileName::Active { slot, number }.path(dir);
         // A file of this number that no manifest names holds nothing: its writer died before the edit.
         match vfs.remove(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -83,31 +82,55 @@ impl Active {
         let failed = |error| Error::io("an active file cannot be made", &path, error);
         let file = vfs.open(&path, OpenMode::CreateNew).map_err(failed)?;
         let made = file
-            .allocate(0, new.capacity)
-            .and_then(|()| file.write_at(0, &header.encode()))
+            .allocate(0, capacity)
             .and_then(|()| file.sync_data())
             .and_then(|()| vfs.sync_dir(&dir.join(ACTIVE_DIR)))
-            .and_then(|()| file.map_write(new.capacity));
+            .and_then(|()| file.map_write(capacity));
         match made {
-            Ok(map) => {
-                let next_sequence = new.first_sequence;
-                let resume = Resume {
-                    header,
-                    offset: header::SIZE,
-                    next_sequence,
-                    records: 0,
-                    time_min: i64::MAX,
-                    time_max: i64::MIN,
-                };
-                Ok(Self::new(resume, path, file, map))
-            }
+            Ok(map) => Ok(Self { number, capacity, path, file, map }),
             Err(error) => {
                 drop(file);
-                // The first error is the one to report; what is left of the file is removed by the next try.
+                let error = failed(error);
+                // The first error is the one to report; what is left is removed by the next try.
                 let _removed = vfs.remove(&path).and_then(|()| vfs.sync_dir(&dir.join(ACTIVE_DIR)));
-                Err(failed(error))
+                Err(error)
             }
         }
+    }
+
+    /// Takes the file away again, unused.
+    pub(crate) fn discard(self, vfs: &dyn Vfs) {
+        // What is left of it is removed by whoever makes a file of this number.
+        let _removed = vfs.remove(&self.path);
+    }
+}
+
+impl Active {
+    /// Gives a prepared file its head. The head becomes durable with the file's first sync: until then
+    /// nothing in the file is promised, and the manifest knows what the head says.
+    pub(crate) fn begin(vfs: &dyn Vfs, prepared: Prepared, new: NewFile) -> Result<Self> {
+        let Prepared { number, capacity, path, file, map } = prepared;
+        let header = FileHeader {
+            store: new.store,
+            slot: new.slot,
+            number,
+            salt: vfs.random(),
+            first_sequence: new.first_sequence,
+            capacity,
+            created: vfs.now(),
+            rehomes: new.rehomes,
+        };
+        let failed = |error| Error::io("an active file cannot be begun", &path, error);
+        file.write_at(0, &header.encode()).map_err(failed)?;
+        let resume = Resume {
+            header,
+            offset: header::SIZE,
+            next_sequence: new.first_sequence,
+            records: 0,
+            time_min: i64::MAX,
+            time_max: i64::MIN,
+        };
+        Ok(Self::new(resume, path, file, map))
     }
 
     /// Opens a file that ended in order, and reserves its tail again.
@@ -150,9 +173,6 @@ impl Active {
         assert_eq!(size, header.frame_size(), "BUG: the frame is not what its header says");
         assert!(offset + size <= self.header.capacity, "BUG: has_room() was not asked");
         assert_eq!(header.first_sequence, self.next_sequence, "BUG: sequences are dense");
-        if self.populate {
-            self.populate_ahead(offset + size);
-        }
         if let Some(head) = frame.first_chunk_mut::<HEADER_SIZE>() {
             frame::encode(head, header, self.header.salt, offset);
         }
@@ -175,16 +195,14 @@ impl Active {
         self.map.publish(offset, payload_size);
     }
 
-    fn populate_ahead(&mut self, until: u64) {
-        while self.populated < until {
-            let from = self.populated;
-            self.populated = (from + POPULATE_SIZE).min(self.header.capacity);
-            if self.populated == from || self.map.populate(from, self.populated - from).is_err() {
-                // Only speed is lost: pages come at their first touch.
-                self.populate = false;
-                return;
-            }
+    /// Which pages to make present now, if it is time to: the next run before it is reached.
+    pub(crate) fn populate_next(&mut self) -> Option<(u64, u64)> {
+        if !self.populate || self.offset + POPULATE_AHEAD <= self.populated {
+            return None;
         }
+        let from = self.populated.max(self.offset);
+        self.populated = (self.offset + 2 * POPULATE_AHEAD).min(self.header.capacity);
+        (from < self.populated).then(|| (from, self.populated - from))
     }
 
     /// What the manifest keeps of this file once it does not grow any more.

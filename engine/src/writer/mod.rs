@@ -8,11 +8,13 @@
 //! own copy, with the same ids, and the failed file is capped in the manifest. Only then are the callers
 //! who wait told that their records are safe.
 
+mod background;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use self::background::{Background, Range, Work};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -26,7 +28,7 @@ use crate::io::{File, WriteMap};
 use crate::options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX};
 use crate::packer::{Packed, Packer, check_size};
 use crate::record_id::RecordId;
-use crate::segment::active::{Active, CLOSE_SIZE, NewFile};
+use crate::segment::active::{Active, CLOSE_SIZE, NewFile, Prepared};
 use crate::segment::walk::{FrameAt, Frames, Step, Walk};
 use crate::slot::{NextFile, Slot};
 
@@ -69,7 +71,7 @@ struct Shared {
     synced: Condvar,
     /// Everything of the current file before this offset is on disk.
     promise: AtomicU64,
-    waker: Waker,
+    background: Background,
 }
 
 /// The file being filled.
@@ -85,6 +87,10 @@ struct State {
     older: Vec<Arc<dyn File>>,
     scratch: Vec<u8>,
     last_arrived: i64,
+    /// The number of the file that was asked to be made ready, or is `ready`.
+    asked: u64,
+    /// The file that was made ready in line, on a machine without threads.
+    ready: Option<Prepared>,
 }
 
 /// What is on disk, and who is making it so.
@@ -124,18 +130,6 @@ struct Job {
     pending_from: u64,
 }
 
-#[derive(Debug, Default)]
-struct Waker {
-    signal: Mutex<Signal>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Signal {
-    hurry: bool,
-    stop: bool,
-}
-
 impl Writer {
     pub(crate) fn open(core: Arc<Core>, durability: Durability) -> Result<Self> {
         core.check_writable()?;
@@ -147,6 +141,8 @@ impl Writer {
             older: Vec::new(),
             scratch: Vec::new(),
             last_arrived: i64::MIN,
+            asked: 0,
+            ready: None,
             slot: None,
         };
         let shared = Arc::new(Shared {
@@ -156,14 +152,12 @@ impl Writer {
             sync: Mutex::new(Sync::default()),
             synced: Condvar::new(),
             promise: AtomicU64::new(header::SIZE),
-            waker: Waker::default(),
+            background: Background::default(),
             core,
         });
-        let thread = match durability {
-            Durability::Interval(every) if shared.core.vfs.has_threads() => {
-                Some(spawn_syncer(Arc::clone(&shared), every)?)
-            }
-            _ => None,
+        let thread = match shared.core.vfs.has_threads() {
+            true => Some(spawn_background(Arc::clone(&shared))?),
+            false => None,
         };
         Ok(Self { handle: Arc::new(Handle { shared, thread: Mutex::new(thread) }) })
     }
@@ -272,7 +266,7 @@ impl Batch {
 
 impl Handle {
     fn finish(&self) -> Result<()> {
-        self.shared.waker.stop();
+        self.shared.background.stop();
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             // A panic there was already reported by the panic hook; what it left undone is done here.
@@ -293,36 +287,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn spawn_syncer(shared: Arc<Shared>, every: Duration) -> Result<JoinHandle<()>> {
+fn spawn_background(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
+    let every = match shared.durability {
+        Durability::Interval(every) => Some(every),
+        _ => None,
+    };
     let run = move || {
-        while shared.waker.wait(every) {
-            // A failure that could not be dealt with shows in the next append.
-            let _shown_later = shared.flush();
+        loop {
+            match shared.background.next(every) {
+                // A failure that could not be dealt with shows in the next append.
+                Work::Sync => drop(shared.flush()),
+                // Only speed is lost when this fails: pages come at their first touch.
+                Work::Populate(range) => drop(range.map.populate(range.from, range.len)),
+                // The rotation tries again, and reports.
+                Work::Prepare(number) => shared.background.put_prepared(shared.prepare(number).ok()),
+                Work::Stop => return,
+            }
         }
     };
-    let thread = std::thread::Builder::new().name("logq-sync".into()).spawn(run);
-    thread.map_err(|error| Error::new(ErrorKind::Io, format!("the sync thread cannot be started: {error}")))
-}
-
-impl Waker {
-    /// Waits until it is time for a sync; `false` when there will be none any more.
-    fn wait(&self, every: Duration) -> bool {
-        let signal = lock(&self.signal);
-        let waited = self.changed.wait_timeout_while(signal, every, |signal| !signal.hurry && !signal.stop);
-        let (mut signal, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        signal.hurry = false;
-        !signal.stop
-    }
-
-    fn hurry(&self) {
-        lock(&self.signal).hurry = true;
-        self.changed.notify_all();
-    }
-
-    fn stop(&self) {
-        lock(&self.signal).stop = true;
-        self.changed.notify_all();
-    }
+    let thread = std::thread::Builder::new().name("logq-writer".into()).spawn(run);
+    thread.map_err(|error| Error::new(ErrorKind::Io, format!("a writer's thread cannot be started: {error}")))
 }
 
 impl Shared {
@@ -428,14 +412,23 @@ impl Shared {
     }
 
     /// Frees the lock and waits for what the durability asks.
-    fn acknowledge(&self, state: MutexGuard<'_, State>, sequence: u64) -> Result<RecordId> {
-        let position = state.active.as_ref().map_or((0, 0), |active| (active.header.number, active.offset));
+    fn acknowledge(&self, mut state: MutexGuard<'_, State>, sequence: u64) -> Result<RecordId> {
+        self.look_ahead(&mut state);
+        let Some(active) = &state.active else {
+            return Err(Error::new(ErrorKind::Closed, "the writer is closed"));
+        };
+        if let Err(error) = active.map.check() {
+            let error = Error::io("a record cannot be stored", &active.path, error);
+            self.core.poison(&error.to_string());
+            return Err(error);
+        }
+        let position = (active.header.number, active.offset);
         let pending = state.pending.len();
         drop(state);
         if self.durability == Durability::Synced || PENDING_SIZE_MAX <= pending {
             self.sync_to(position)?;
         } else if PENDING_SIZE_WAKE <= pending {
-            self.waker.hurry();
+            self.background.sync_soon();
         }
         Ok(RecordId { writer: self.slot, sequence })
     }
@@ -460,7 +453,7 @@ impl Shared {
         let active = match slot.next {
             NextFile::Resume(resume) => Active::reopen(&*self.core.vfs, &self.core.dir, resume)?,
             NextFile::Fresh { number, first_sequence } => {
-                let active = self.new_file(number, first_sequence, size, None)?;
+                let active = self.new_file(state, number, first_sequence, size, None)?;
                 self.core.commit(|_| Ok(vec![Op::create(&active.header)]))?;
                 active
             }
@@ -481,8 +474,10 @@ impl Shared {
         state.active = Some(active);
     }
 
+    /// Makes the file of this number, or takes the one that was made ready.
     fn new_file(
         &self,
+        state: &mut State,
         number: u64,
         first_sequence: u64,
         size: u64,
@@ -491,9 +486,42 @@ impl Shared {
         let needed = (header::SIZE + size + CLOSE_SIZE).next_multiple_of(header::SIZE);
         let capacity = needed.max(self.core.options.file_size);
         self.core.check_bound(capacity)?;
-        let store = self.core.store_id()?;
-        let new = NewFile { store, slot: self.slot, number, first_sequence, capacity, rehomes };
-        Active::create(&*self.core.vfs, &self.core.dir, new)
+        let ready = self.background.take_prepared().or_else(|| state.ready.take());
+        let (vfs, dir) = (&*self.core.vfs, &self.core.dir);
+        let prepared = match ready {
+            Some(ready) if ready.number == number && capacity <= ready.capacity => ready,
+            _ => Prepared::make(vfs, dir, self.slot, number, capacity)?,
+        };
+        let new = NewFile { store: self.core.store_id()?, slot: self.slot, first_sequence, rehomes };
+        Active::begin(vfs, prepared, new)
+    }
+
+    fn prepare(&self, number: u64) -> Result<Prepared> {
+        Prepared::make(&*self.core.vfs, &self.core.dir, self.slot, number, self.core.options.file_size)
+    }
+
+    /// Has the pages and the file that come next made ready in time.
+    fn look_ahead(&self, state: &mut State) {
+        let State { active: Some(active), asked, ready, .. } = state else { return };
+        let threads = self.core.vfs.has_threads();
+        if let Some((from, len)) = active.populate_next() {
+            if threads {
+                self.background.populate(Range { map: Arc::clone(&active.map), from, len });
+            } else {
+                // Only speed is lost when this fails: pages come at their first touch.
+                drop(active.map.populate(from, len));
+            }
+        }
+        let next = active.header.number + 1;
+        if active.header.capacity / 4 <= active.offset && *asked < next {
+            *asked = next;
+            if threads {
+                self.background.prepare(next);
+            } else {
+                // The rotation tries again, and reports.
+                *ready = self.prepare(next).ok();
+            }
+        }
     }
 
     /// Ends the current file and starts the next. The old one is synced first unless the writer is
@@ -502,7 +530,7 @@ impl Shared {
         self.settle_sync(state)?;
         let Some(old) = &state.active else { return Ok(()) };
         if self.durability != Durability::Buffered {
-            let from = self.promise.load(Ordering::Acquire);
+            let from = unsynced_from(self.promise.load(Ordering::Acquire));
             if let Err(error) = old.map.sync(from, old.offset - from) {
                 let failure = Failure {
                     number: old.header.number,
@@ -520,9 +548,10 @@ impl Shared {
         }
         let promise = self.promise.load(Ordering::Acquire);
         let (slot, number, done) = (self.slot, old.header.number, old.done(promise));
-        let next = self.new_file(number + 1, old.next_sequence, size, None)?;
+        let first_sequence = old.next_sequence;
+        let next = self.new_file(state, number + 1, first_sequence, size, None)?;
         self.core.commit(|_| Ok(vec![Op::Done { slot, number, done }, Op::create(&next.header)]))?;
-        if self.durability == Durability::Buffered {
+        if let (Durability::Buffered, Some(old)) = (self.durability, &state.active) {
             let file = Arc::clone(&old.file);
             state.older.push(file);
         }
@@ -634,7 +663,8 @@ impl Shared {
         let first_sequence = lost.first().map_or(active.next_sequence, |(head, _)| head.first_sequence);
         let size = lost.iter().map(|(head, _)| head.frame_size()).sum();
         let rehomes = Rehomes { number: active.header.number, from: first_sequence };
-        let mut fresh = self.new_file(active.header.number + 1, first_sequence, size, Some(rehomes))?;
+        let number = active.header.number + 1;
+        let mut fresh = self.new_file(state, number, first_sequence, size, Some(rehomes))?;
         for (mut header, mut bytes) in lost {
             header.promise = header::SIZE;
             let offset = fresh.stage(&mut bytes, &header);
@@ -697,6 +727,9 @@ impl Shared {
             _ => Ok(()),
         };
         state.active = None;
+        if let Some(unused) = self.background.take_prepared().or_else(|| state.ready.take()) {
+            unused.discard(&*self.core.vfs);
+        }
         state.slot = None;
         flushed.and(settled).and(ended)
     }
@@ -720,13 +753,18 @@ impl Shared {
     }
 }
 
+/// Where a sync starts: a file that was never synced still has its head to bring to the disk.
+fn unsynced_from(promise: u64) -> u64 {
+    if promise == header::SIZE { 0 } else { promise }
+}
+
 /// Takes on everything that is published at this moment.
 fn next_job(state: &mut State, promise: u64) -> Option<Job> {
     let active = state.active.as_ref()?;
     Some(Job {
         number: active.header.number,
         map: Arc::clone(&active.map),
-        from: promise,
+        from: unsynced_from(promise),
         to: active.offset,
         older: std::mem::take(&mut state.older),
         pending: std::mem::take(&mut state.pending),
