@@ -268,26 +268,33 @@ impl Event {
     fn set_known(&mut self, number: u8, value: Value<'_>) {
         let normal = match (field::unit(number), value) {
             (Unit::Plain, _) => None,
-            (Unit::Level, Value::Str(text)) => {
-                let level = Level::parse(text);
-                if level.is_some_and(|level| level.as_str() != text) {
-                    self.put_known(field::ORIGINAL_LEVEL, value);
-                }
-                level.map(Value::Level)
-            }
-            (Unit::Level, Value::Int(rank)) => {
-                let level = Level::from_number(rank);
-                if level.is_some() {
-                    self.put_known(field::ORIGINAL_LEVEL, value);
-                }
-                level.map(Value::Level)
-            }
+            (Unit::Level, _) => self.set_level(value),
             (Unit::Duration, Value::Str(text)) => value::duration_ns(text).map(Value::Duration),
             (Unit::Duration, other) => decimal(other, 6).map(Value::Duration),
             (Unit::Cost, other) => decimal(other, 9).map(Value::Cost),
-            (Unit::Level, _) => None,
         };
         self.put_known(number, normal.unwrap_or(value));
+    }
+
+    /// The level that a value names; its spelling is kept where it is another one.
+    fn set_level(&mut self, value: Value<'_>) -> Option<Value<'static>> {
+        let level = match value {
+            Value::Str(text) => Level::parse(text),
+            Value::Int(number) => Level::from_number(number),
+            _ => None,
+        };
+        let canonical = level.is_none_or(|level| value == Value::Str(level.as_str()));
+        let stale = self.known & (1 << field::ORIGINAL_LEVEL) != 0;
+        if canonical && stale {
+            // The spelling of a level that is being replaced: it is counted with the level.
+            self.remove(u64::from(field::ORIGINAL_LEVEL));
+            self.known &= !(1 << field::ORIGINAL_LEVEL);
+            self.duplicates -= 1;
+        } else if !canonical {
+            self.put_known(field::ORIGINAL_LEVEL, value);
+            self.duplicates -= u32::from(stale);
+        }
+        level.map(Value::Level)
     }
 
     fn put_known(&mut self, number: u8, value: Value<'_>) {
@@ -439,6 +446,14 @@ mod tests {
         assert_eq!(odd.get("level"), Some(Value::Str("combo")));
         assert_eq!(odd.get("latency"), Some(Value::Str("soon")));
         assert_eq!(odd.get("cost"), Some(Value::Str("free")));
+    }
+
+    #[test]
+    fn a_level_given_twice_keeps_the_last_spelling() {
+        let event = Event::new().field("level", "WARNING").field("level", "info");
+        assert_eq!((event.get("_level"), event.duplicates()), (None, 1));
+        let event = Event::new().field("level", "WARNING").field("level", "ERR");
+        assert_eq!((event.get("_level"), event.duplicates()), (Some(Value::Str("ERR")), 1));
     }
 
     #[test]

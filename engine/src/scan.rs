@@ -353,6 +353,8 @@ struct Reader<'a, 'v> {
     frame_names: Vec<&'a str>,
     frame_count: usize,
     values: Vec<Option<Value<'a>>>,
+    /// Whether the batch holds the names of the current frame.
+    names_kept: bool,
     batch: Batch<'a>,
     stats: ScanStats,
 }
@@ -384,6 +386,7 @@ impl<'a, 'v> Reader<'a, 'v> {
             frame_names: Vec::new(),
             frame_count: 0,
             values: vec![None; columns.len()],
+            names_kept: false,
             batch: Batch { columns: vec![Vec::new(); scan.columns.len()], ..Batch::default() },
             stats: ScanStats::default(),
         };
@@ -424,9 +427,7 @@ impl<'a, 'v> Reader<'a, 'v> {
         let damaged = || self.damaged(frame);
         let mut payload = Payload::read(rows).ok_or_else(damaged)?;
         self.find_names(payload.names());
-        if self.part.scan.fields {
-            self.batch.names.push(payload.names().to_vec());
-        }
+        self.names_kept = false;
         let inside = self.part.scan.range.covers(header.time_min, header.time_max);
         for at in 0..u64::from(header.count) {
             let (time, fields) = payload.take_row().ok_or_else(|| self.damaged(frame))?;
@@ -437,7 +438,7 @@ impl<'a, 'v> Reader<'a, 'v> {
             self.decode_row(fields).ok_or_else(|| self.damaged(frame))?;
             self.set_virtual(time, header.arrived, source);
             if self.all || self.predicate.matches(&RowView { reader: self, fields }) {
-                self.keep(id, time, header.arrived, source, fields);
+                self.keep(id, (time, header.arrived), source, fields, payload.names());
                 if self.batch.len() == BATCH_ROWS_MAX && self.deliver().is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -505,7 +506,14 @@ impl<'a, 'v> Reader<'a, 'v> {
         }
     }
 
-    fn keep(&mut self, id: RecordId, time: i64, arrived: i64, source: Option<&'a str>, fields: &'a [u8]) {
+    fn keep(
+        &mut self,
+        id: RecordId,
+        (time, arrived): (i64, i64),
+        source: Option<&'a str>,
+        fields: &'a [u8],
+        names: &[&'a str],
+    ) {
         let batch = &mut self.batch;
         batch.ids.push(id);
         batch.times.push(time);
@@ -517,6 +525,10 @@ impl<'a, 'v> Reader<'a, 'v> {
             batch.imports.push(source);
         }
         if self.part.scan.fields {
+            if !self.names_kept {
+                self.names_kept = true;
+                batch.names.push(names.to_vec());
+            }
             batch.rows.push((fields, batch.names.len() - 1));
         }
     }
@@ -527,10 +539,8 @@ impl<'a, 'v> Reader<'a, 'v> {
             return ControlFlow::Continue(());
         }
         let flow = (self.visit)(&self.batch);
-        // The names of the frame that is being read are still needed.
-        let names = self.batch.names.pop();
         self.batch.clear();
-        self.batch.names.extend(names);
+        self.names_kept = false;
         flow
     }
 }

@@ -181,11 +181,7 @@ fn rot_anywhere_in_an_active_file_is_found_and_costs_only_what_it_touches() {
             let context = format!("{size} bytes at {start}");
             let frames = 4096..used + 1;
             let touched = changed && range.end > frames.start;
-            assert!(
-                12 - (size as usize).div_ceil(600) - 1 <= rows.len(),
-                "{context}: {} records",
-                rows.len()
-            );
+            assert!(12 - size.div_ceil(600) - 1 <= rows.len() as u64, "{context}: {} records", rows.len());
             // No later frame vouches for the last record once the close frame is gone with it.
             let undecidable = used - 1000 < range.end;
             if rows.len() < 12 {

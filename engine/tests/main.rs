@@ -1,7 +1,12 @@
 //! Tests of the engine through its public API, on the real disk and on the simulated one.
 
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod processes;
+#[cfg(test)]
 mod store;
+#[cfg(test)]
 mod support;

@@ -44,7 +44,7 @@ pub(crate) const ALIGN: u64 = 8;
 pub(crate) const FLAG_IMPORT: u32 = 1;
 pub(crate) const FLAG_CLOSE: u32 = 2;
 
-const _: () = assert!(HEADER_SIZE.is_multiple_of(ALIGN as usize));
+const _: () = assert!((HEADER_SIZE as u64).is_multiple_of(ALIGN));
 const _: () = assert!(PAYLOAD_SIZE_MAX < u32::MAX as usize);
 
 /// A frame's header; see the table above.

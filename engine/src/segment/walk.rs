@@ -325,7 +325,7 @@ mod tests {
                 let offset = bytes.len() as u64;
                 let payload = vec![0xA5; 30 + (sequence % 40) as usize];
                 let header = Header {
-                    payload_size: payload.len() as u32,
+                    payload_size: u32::try_from(payload.len()).unwrap(),
                     payload_crc: frame::payload_crc(&payload),
                     count: 2,
                     first_sequence: sequence,
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn frames_behind_damage_are_kept_and_the_gap_names_its_records() {
         let (mut bytes, all) = build(&[1, 1, 1, 1], |start| start);
-        bytes[all[1].offset as usize + 3] ^= 0x40;
+        bytes[position(all[1].offset) + 3] ^= 0x40;
         let settled = settle(frames(&bytes), header::SIZE, 0, Some(10));
         assert_eq!(settled.frames, [all[0], all[2], all[3]]);
         assert_eq!(settled.gaps, [Hole { bytes: all[1].offset..all[2].offset, sequences: Some(12..14) }]);
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn zeros_are_not_the_end_when_something_follows() {
         let (mut bytes, all) = build(&[1, 1, 1, 1], |start| start);
-        bytes[all[1].offset as usize..all[2].offset as usize].fill(0);
+        bytes[position(all[1].offset)..position(all[2].offset)].fill(0);
         assert_eq!(walked(&bytes).0, [all[0]]);
         let settled = settle(frames(&bytes), header::SIZE, 0, Some(10));
         assert_eq!(settled.frames, [all[0], all[2], all[3]]);
@@ -396,7 +396,7 @@ mod tests {
     fn a_torn_batch_above_the_promise_is_dropped_and_below_it_its_good_frames_stay() {
         for (promised, want) in [(false, vec![0, 4]), (true, vec![0, 1, 3, 4])] {
             let (mut bytes, all) = build(&[1, 3, 1], |start| if promised { start } else { 0 });
-            bytes[all[2].offset as usize + 70] ^= 1;
+            bytes[position(all[2].offset) + 70] ^= 1;
             let settled = settle(frames(&bytes), header::SIZE, 0, Some(10));
             let want: Vec<_> = want.into_iter().map(|at| all[at]).collect();
             assert_eq!(settled.frames, want, "promised {promised}");
@@ -407,7 +407,7 @@ mod tests {
     #[test]
     fn promised_bytes_that_vanished_at_the_end_are_a_gap() {
         let (mut bytes, all) = build(&[1, 1], |_| 0);
-        bytes[all[1].offset as usize..].fill(0);
+        bytes[position(all[1].offset)..].fill(0);
         let settled = settle(frames(&bytes), header::SIZE, all[1].end(), Some(10));
         assert_eq!(settled.frames, [all[0]]);
         assert_eq!(settled.gaps[0].bytes, all[1].offset..all[1].end());
@@ -466,7 +466,7 @@ mod tests {
             let before = bytes.clone();
             for byte in &mut bytes[from..until] { *byte = if zero { 0 } else { !*byte }; }
             let touched = |frame: &FrameAt| {
-                let used = frame.offset as usize..frame.offset as usize + HEADER_SIZE + frame.header.payload_size as usize;
+                let used = position(frame.offset)..position(frame.offset) + HEADER_SIZE + frame.header.payload_size as usize;
                 let overlap = used.start.max(from)..used.end.min(until);
                 overlap.start < overlap.end && before[overlap.clone()] != bytes[overlap]
             };
