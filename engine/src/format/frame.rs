@@ -276,8 +276,8 @@ mod tests {
         let hex: String = sample()[..HEADER_SIZE].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "1900000090bd2309efbeadde0100000007000000000000000000000000020000\
-             0080c9b80a71ea18fbffffffffffffff05000000000000000000000001000000"
+            "19000000ef6d56cdefbeadde0100000007000000000000000000000000020000\
+             0000cf725169ea18fbffffffffffffff05000000000000000000000001000000"
         );
     }
 
