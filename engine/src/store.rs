@@ -7,7 +7,7 @@ use crate::check::{self, CheckReport};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{ImportProgress, SourceId};
-use crate::format::name::IMPORTS_DIR;
+use crate::format::name::{FileName, IMPORTS_DIR};
 use crate::io::disk::Disk;
 use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::options::{Durability, Options};
@@ -114,10 +114,9 @@ impl Store {
     /// [`ErrorKind::Locked`] when another process imports it, and what the operating system says.
     pub fn lock_source(&self, source: SourceId) -> Result<SourceLock> {
         self.core.check_writable()?;
-        let folder = self.imports_dir();
-        let path = folder.join(format!("{:016x}.lock", source.hash));
+        let path = FileName::SourceLock { hash: source.hash }.path(&self.core.dir);
         let failed = |error| Error::io("a source's lock cannot be taken", &path, error);
-        self.core.vfs.create_dir(&folder).map_err(failed)?;
+        self.core.vfs.create_dir(&self.imports_dir()).map_err(failed)?;
         let file = self.core.vfs.open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
         if !file.try_lock(LockKind::Exclusive).map_err(failed)? {
             return Err(Error::new(ErrorKind::Locked, "another process imports this source").at(&path));

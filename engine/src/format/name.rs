@@ -25,6 +25,8 @@ pub(crate) enum FileName {
     SlotLock { slot: u32 },
     /// Frames.
     Active { slot: u32, number: u64 },
+    /// Held by the process that imports a source.
+    SourceLock { hash: u64 },
 }
 
 impl FileName {
@@ -32,6 +34,7 @@ impl FileName {
     pub(crate) fn path(self, store: &Path) -> PathBuf {
         match self {
             Self::SlotLock { .. } | Self::Active { .. } => store.join(ACTIVE_DIR).join(self.to_string()),
+            Self::SourceLock { .. } => store.join(IMPORTS_DIR).join(self.to_string()),
             _ => store.join(self.to_string()),
         }
     }
@@ -58,6 +61,7 @@ impl fmt::Display for FileName {
             Self::ReadersLock => f.write_str("readers.lock"),
             Self::SlotLock { slot } => write!(f, "{slot}.lock"),
             Self::Active { slot, number } => write!(f, "{slot}-{number}.log"),
+            Self::SourceLock { hash } => write!(f, "{hash:016x}.lock"),
         }
     }
 }

@@ -51,7 +51,7 @@ fn too_long(len: u64) -> io::Error {
 pub(super) struct Mapped {
     map: MmapRaw,
     /// Held for every copy in or out, so that two threads of this process never touch the same bytes at
-    /// once, whatever the callers do. Not contended in practice: costs about 10 ns.
+    /// once, whatever the callers do. Not contended in practice: costs about 5 ns.
     copying: Mutex<()>,
 }
 
@@ -123,6 +123,9 @@ impl WriteMap for Mapped {
         let start = range(self.map.len(), offset, len);
         // msync of a range also commits the journal entry that makes its preallocated blocks readable after a
         // power cut (vfs_fsync_range with datasync set), so nothing else is needed to find the bytes again.
+        // After each of 1,000 appends of 440 bytes to a preallocated file on ext4, msync of the range, fdatasync,
+        // and pwrite with fdatasync all cost 0.20-0.32 ms and 5.2 KB of disk writes. They differ after pages were
+        // made present ahead: the first sync of 2 MiB of them takes msync 0.5-0.9 ms, fdatasync 3.4-4.6 ms.
         self.map.flush_range(start, len)
     }
 }

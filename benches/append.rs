@@ -1,0 +1,45 @@
+//! What one append costs a program: one event, a batch, and the building of the event itself.
+
+#[expect(dead_code, reason = "each benchmark uses a part of the workload")]
+#[path = "../cli/workload.rs"]
+mod workload;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use logq_engine::{Durability, Event, Options, Store};
+use workload::{Times, Workload};
+
+/// 2026-11-22T16:00:00Z.
+const UNTIL: i64 = 1_795_363_200_000_000_000;
+const BATCH: usize = 1_000;
+
+fn append(c: &mut Criterion) {
+    let entries: Vec<_> = Workload::new(1, 10_000, UNTIL, Times::Even).collect();
+    let events: Vec<Event> = entries.iter().map(|entry| entry.event()).collect();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = Options { durability: Durability::Buffered, ..Options::default() };
+    let store = Store::open(dir.path(), options).expect("a fresh store");
+    let writer = store.writer().expect("a free slot");
+    let mut group = c.benchmark_group("append");
+    group.sample_size(20);
+
+    group.throughput(Throughput::Elements(1));
+    let mut next = entries.iter().cycle();
+    group.bench_function("build", |b| b.iter(|| black_box(next.next().map(|entry| entry.event()))));
+    let mut next = events.iter().cycle();
+    group.bench_function("one", |b| {
+        b.iter(|| next.next().map(|event| writer.append(event).expect("appended")))
+    });
+
+    group.throughput(Throughput::Elements(BATCH as u64));
+    let mut next = events.chunks_exact(BATCH).cycle();
+    let name = format!("batch of {BATCH}");
+    group.bench_function(name, |b| {
+        b.iter(|| next.next().map(|batch| writer.append_batch(batch).expect("appended")))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, append);
+criterion_main!(benches);

@@ -1,0 +1,383 @@
+//! What was typed: the only file that knows clap.
+//!
+//! One rule tells verb from query: the first argument that is no option is a verb only if it is exactly
+//! a verb's name; everything else is a query, whose words are joined by spaces. Options may stand before
+//! or after the verb, so the verb is moved to the front before clap sees the arguments.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::exit::Failure;
+
+/// Ask questions of the logs of AI systems.
+#[derive(Debug, Parser)]
+#[command(
+    name = "logq",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    after_help = "A first argument that is no command is a query:\n  \
+        logq \"tokens where model=llama3.2 last 24h\"\n  \
+        logq 'events where level>=error \"connection timeout\" last 1h'\n  \
+        logq tokens by model per 1h last 7d -o csv\n\n\
+        The store: --store, else LOGQ_STORE, else the nearest directory upwards with a logq.toml, else\n\
+        $XDG_DATA_HOME/logq (~/.local/share/logq).\n\n\
+        Exit: 0 done, 1 the answer is no, 2 bad call or query, 3 I/O or damage while answering."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Shared {
+    /// The directory of the store
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// The clock of queries: a date, a date with a time, or seconds since 1970
+    #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) now: Option<String>,
+    /// The time zone of calendar words and of shown times; of stamps without a zone when importing
+    #[arg(long, global = true, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
+    /// How the answer is written
+    #[arg(short, long, global = true, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+    Jsonl,
+    Csv,
+    Md,
+}
+
+impl Output {
+    /// The word for it on the command line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Md => "md",
+        }
+    }
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a query (the default)
+    Query(Query),
+    /// Take in files: JSONL, CSV, plain lines; gzip is seen by itself
+    Import(Import),
+    /// Append one event from the shell, or JSONL from standard input
+    Append(Append),
+    /// Verify every checksum and invariant of the store
+    Check,
+    /// Measure this machine, in a temporary store
+    Bench(Bench),
+    /// Make a store of lifelike agent events and ask it the first questions
+    Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// Go on: show what arrives from now on
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The query; several words are joined by spaces
+    #[arg(value_name = "QUERY", required = true, allow_negative_numbers = true)]
+    pub(crate) words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Files, or `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// What the files hold: auto, jsonl, csv or plain
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub(crate) format: String,
+    /// Read FIELD from this column or dotted path (repeatable)
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    pub(crate) map: Vec<String>,
+    /// Give every event this value (repeatable)
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// The kind of events that name none
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// The source of the events; without it the file's name
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// The unit of times that are bare numbers: s, ms, us or ns; without it their size tells
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) time_unit: Option<String>,
+    /// Times are counted from this moment, not from 1970
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) time_zero: Option<String>,
+    /// Say what would be imported and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Import anew what was imported before
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// List what was imported so far
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Exit 1 when a line could not be read
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Append {
+    /// One event as FIELD=VALUE, or `-` for JSONL on standard input
+    #[arg(value_name = "FIELD=VALUE", required = true, allow_negative_numbers = true)]
+    pub(crate) fields: Vec<String>,
+    /// What must be true before an event counts as taken
+    #[arg(long, value_name = "LEVEL", default_value = "interval")]
+    pub(crate) durability: Durability,
+    /// Print each record's id once that is true
+    #[arg(long)]
+    pub(crate) ack: bool,
+}
+
+/// The durability of appended events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// Survives the death of the process, not of the machine
+    Buffered,
+    /// On disk within a second
+    Interval,
+    /// On disk before it counts
+    Synced,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Events of the full-speed runs
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) rows: usize,
+    /// Also the runs that take minutes: a thousand appending processes
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Time one query a line on the store, and do nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) queries: Option<PathBuf>,
+    /// One part of a measurement, run by `bench` itself in a process of its own
+    #[arg(long, hide = true)]
+    pub(crate) worker: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How many events
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub(crate) events: usize,
+}
+
+/// Verbs whose names are taken, so that a query never gets another meaning when they come.
+const RESERVED: &[&str] = &[
+    "track",
+    "count",
+    "budget",
+    "seal",
+    "maintain",
+    "health",
+    "repair",
+    "dump",
+    "backup",
+    "restore",
+    "forget",
+    "export",
+    "upgrade",
+    "config",
+    "completions",
+    "man",
+];
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Run(Box<Cli>),
+    /// `--help` or `--version`: text for standard output.
+    Print(String),
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// What is wrong with it, and the nearest right one.
+pub(crate) fn read(typed: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
+    let arranged = arrange(typed.into_iter().collect())?;
+    Cli::try_parse_from(arranged).map(|cli| Asked::Run(Box::new(cli))).or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Asked::Print(error.render().to_string())),
+        _ => Err(explain(&error)),
+    })
+}
+
+/// Puts the verb first; a call without one gets `query`.
+fn arrange(mut typed: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let root = Cli::command();
+    let Some(first) = first_word(&root, &typed) else { return Ok(typed) };
+    let name = typed.get(first).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+    let after_dashes = typed.get(first.saturating_sub(1)).is_some_and(|word| word == "--");
+    if !after_dashes && root.find_subcommand(&name).is_some() {
+        let verb = typed.remove(first);
+        typed.insert(1, verb);
+    } else if !after_dashes && RESERVED.contains(&name.as_str()) {
+        return Err(Failure::bad(format!("this version has no command `{name}`"))
+            .help(format!("to ask for it as a query: logq query {name} ...")));
+    } else {
+        typed.insert(1, "query".into());
+    }
+    Ok(typed)
+}
+
+/// The place of the first argument that is neither an option nor an option's value.
+fn first_word(root: &clap::Command, typed: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(word) = typed.get(at) {
+        let word = word.to_string_lossy();
+        if word == "--" {
+            return (at + 1 < typed.len()).then_some(at + 1);
+        }
+        match word.strip_prefix('-') {
+            None | Some("") => return Some(at),
+            Some(option) => at += 1 + usize::from(takes_next(root, option)),
+        }
+    }
+    None
+}
+
+/// Whether the option, named without its first dash, has its value in the next argument.
+fn takes_next(root: &clap::Command, option: &str) -> bool {
+    let all = || std::iter::once(root).chain(root.get_subcommands()).flat_map(clap::Command::get_arguments);
+    let valued = |arg: &clap::Arg| matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+    match option.strip_prefix('-') {
+        Some(long) => all().any(|arg| arg.get_long() == Some(long) && valued(arg)),
+        // In a run of short options the first that takes a value has the rest of the run as its value.
+        None => match option.chars().position(|c| all().any(|arg| arg.get_short() == Some(c) && valued(arg)))
+        {
+            Some(at) => at + 1 == option.chars().count(),
+            None => false,
+        },
+    }
+}
+
+/// Clap's error in our words: its first sentence, and its tip or the usage as help.
+fn explain(error: &clap::Error) -> Failure {
+    if matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return Failure::bad("nothing was asked")
+            .help("logq \"tokens last 24h\" asks; `logq demo` shows; `logq --help` lists everything");
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let message = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let failure = Failure::bad(message.replace('\'', "`"));
+    let line =
+        |start: &str| rest.lines().find_map(|line| line.trim_start().strip_prefix(start)).map(str::trim);
+    match (line("tip:"), line("Usage:")) {
+        (Some(tip), _) => failure.help(tip.replace('\'', "`")),
+        (None, Some(usage)) => failure.help(format!("usage: {usage}")),
+        (None, None) => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(typed: &str, arranged: &str) {
+        let words = typed.split(' ').map(OsString::from).collect();
+        let got = arrange(words).unwrap().join(" ".as_ref());
+        assert_eq!(got.to_str(), Some(arranged), "{typed}");
+    }
+
+    #[test]
+    fn clap_finds_no_contradiction_in_the_options() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_an_exact_verb_is_a_verb() {
+        check("logq check", "logq check");
+        check("logq checks", "logq query checks");
+        check("logq tokens last 24h", "logq query tokens last 24h");
+        check("logq query check", "logq query check");
+        check("logq -- check", "logq query -- check");
+        let quoted = arrange(vec!["logq".into(), "check disk".into()]).unwrap();
+        assert_eq!(quoted.get(1), Some(&OsString::from("query")));
+    }
+
+    #[test]
+    fn options_may_stand_before_the_verb_and_take_their_values_along() {
+        check("logq --store check import a", "logq import --store check a");
+        check("logq --store=x -o json check", "logq check --store=x -o json");
+        check("logq -ojson check", "logq check -ojson");
+        check("logq -fo json tokens", "logq query -fo json tokens");
+        check("logq --dry-run --map import import x", "logq import --dry-run --map import x");
+        check("logq -f tokens", "logq query -f tokens");
+    }
+
+    #[test]
+    fn a_name_means_the_same_arity_in_every_command() {
+        let root = Cli::command();
+        let mut seen = std::collections::HashMap::new();
+        for command in root.get_subcommands() {
+            for arg in command.get_arguments().filter(|arg| arg.get_long().is_some()) {
+                let valued = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+                assert_eq!(*seen.entry(arg.get_long()).or_insert(valued), valued, "{:?}", arg.get_long());
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_a_query_may_be_negative_numbers() {
+        let typed = ["logq", "events", "context", "-2", "-o", "json"].map(OsString::from);
+        let Ok(Asked::Run(cli)) = read(typed) else { panic!("refused") };
+        let Command::Query(query) = cli.command else { panic!("no query") };
+        assert_eq!(
+            (query.words.join(" ").as_str(), cli.shared.output),
+            ("events context -2", Some(Output::Json))
+        );
+    }
+
+    #[test]
+    fn a_bad_call_says_what_is_right() {
+        let failure = |typed: &str| read(typed.split(' ').map(OsString::from)).unwrap_err();
+        assert_eq!(failure("logq health").message, "this version has no command `health`");
+        assert_eq!(failure("logq").message, "nothing was asked");
+        let unknown = failure("logq import --dryrun x");
+        assert_eq!(unknown.message, "unexpected argument `--dryrun` found");
+        assert_eq!(unknown.help.as_deref(), Some("a similar argument exists: `--dry-run`"));
+        assert!(failure("logq -o yaml tokens").message.contains("yaml"));
+    }
+}

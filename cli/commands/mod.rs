@@ -1,0 +1,32 @@
+//! One file for each verb, and what several of them need.
+
+pub(crate) mod append;
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod import;
+pub(crate) mod query;
+
+use logq_engine::{Options, Store};
+
+use crate::args::Command;
+use crate::config::Config;
+use crate::exit::Outcome;
+
+/// Runs a command.
+pub(crate) fn run(config: &Config, command: Command) -> Outcome {
+    match command {
+        Command::Query(args) => query::run(config, &args),
+        Command::Import(args) => import::run(config, &args),
+        Command::Append(args) => append::run(config, &args),
+        Command::Check => check::run(config),
+        Command::Bench(args) => bench::run(config, &args),
+        Command::Demo(args) => demo::run(config, &args),
+    }
+}
+
+/// Opens the store for reading: nothing is made or written, so that a store on a read-only disk answers.
+fn open_to_read(config: &Config) -> Outcome<Store> {
+    let options = Options { read_only: true, create: false, ..Options::default() };
+    Ok(Store::open(config.store()?, options)?)
+}

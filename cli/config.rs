@@ -1,0 +1,197 @@
+//! Settings: what was typed, else the environment, else the nearest `logq.toml`, else the default.
+//!
+//! Nothing is looked up before a command asks for it, so that `append` starts as fast as it can.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+
+use crate::args::{Color, Output, Shared};
+use crate::exit::{Failure, Outcome};
+use crate::ui::Ui;
+
+/// The file that marks a directory as a store.
+const SETTINGS: &str = "logq.toml";
+
+/// The settings of one run.
+pub(crate) struct Config {
+    typed: Shared,
+    pub(crate) ui: Ui,
+}
+
+impl Config {
+    /// The settings that follow from what was typed.
+    pub(crate) fn new(typed: Shared) -> Self {
+        let ui = Ui::new(typed.color.unwrap_or(Color::Auto));
+        Self { typed, ui }
+    }
+
+    /// The store that was named on the command line, and no other.
+    pub(crate) fn named_store(&self) -> Option<&Path> {
+        self.typed.store.as_deref()
+    }
+
+    /// The directory of the store, whether or not one is there.
+    pub(crate) fn store(&self) -> Outcome<PathBuf> {
+        if let Some(typed) = &self.typed.store {
+            return Ok(typed.clone());
+        }
+        if let Some(named) = variable("LOGQ_STORE") {
+            return Ok(named.into());
+        }
+        let here = env::current_dir().unwrap_or_default();
+        if let Some(found) = upwards(&here) {
+            return Ok(found);
+        }
+        let data = match (variable("XDG_DATA_HOME"), variable("HOME")) {
+            // The specification of XDG_DATA_HOME says that a relative path is to be ignored.
+            (Some(data), _) if Path::new(&data).is_absolute() => PathBuf::from(data),
+            (_, Some(home)) => Path::new(&home).join(".local/share"),
+            _ => {
+                return Err(Failure::bad("no store is named and there is no home directory")
+                    .help("name one with --store DIR"));
+            }
+        };
+        Ok(data.join("logq"))
+    }
+
+    /// How the answer is written.
+    pub(crate) fn output(&self) -> Output {
+        self.typed.output.unwrap_or(Output::Table)
+    }
+
+    /// How the answer is written, where that was typed.
+    pub(crate) fn typed_output(&self) -> Option<Output> {
+        self.typed.output
+    }
+
+    /// The name of the time zone that was typed.
+    pub(crate) fn typed_zone(&self) -> Option<&str> {
+        self.typed.tz.as_deref()
+    }
+
+    /// The time zone of calendar words and of shown times.
+    pub(crate) fn zone(&self) -> Outcome<TimeZone> {
+        match &self.typed.tz {
+            Some(name) => zone(name),
+            None => Ok(TimeZone::UTC),
+        }
+    }
+
+    /// The clock of queries, where one was given: nanoseconds since 1970.
+    pub(crate) fn now(&self) -> Outcome<Option<i64>> {
+        let (text, from) = match (&self.typed.now, variable("LOGQ_NOW")) {
+            (Some(typed), _) => (typed.clone(), "--now"),
+            (None, Some(named)) => (named, "LOGQ_NOW"),
+            (None, None) => return Ok(None),
+        };
+        match moment(&text, &self.zone()?) {
+            Some(ns) => Ok(Some(ns)),
+            None => Err(Failure::bad(format!("{from} is no time: `{text}`"))
+                .help("a time is 2026-11-22T16:00:00Z, 2026-11-22, or seconds (ms, us, ns) since 1970")),
+        }
+    }
+}
+
+/// An environment variable that is set, not empty and text.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The nearest directory, from `start` upwards, that holds a settings file.
+fn upwards(start: &Path) -> Option<PathBuf> {
+    start
+        .ancestors()
+        .find(|dir| fs::metadata(dir.join(SETTINGS)).is_ok_and(|file| file.is_file()))
+        .map(Into::into)
+}
+
+/// A time zone by its IANA name, `local`, or an offset such as `+02:00`.
+pub(crate) fn zone(name: &str) -> Outcome<TimeZone> {
+    let found = if name == "local" { Some(TimeZone::system()) } else { logq_query::zone(name) };
+    found.ok_or_else(|| {
+        Failure::bad(format!("no time zone has the name `{name}`"))
+            .help("a zone is a name such as Europe/Berlin, an offset such as +02:00, UTC or local")
+    })
+}
+
+/// A moment: RFC 3339, a date, a date with a time (both in `zone`), or a number since 1970 whose size tells its unit.
+pub(crate) fn moment(text: &str, zone: &TimeZone) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(number) = text.parse::<i64>() {
+        return epoch(number);
+    }
+    let time = text
+        .parse::<jiff::Timestamp>()
+        .or_else(|_| text.parse::<jiff::civil::DateTime>().and_then(|civil| zone.to_timestamp(civil)))
+        .or_else(|_| {
+            text.parse::<jiff::civil::Date>().and_then(|date| zone.to_timestamp(date.at(0, 0, 0, 0)))
+        })
+        .ok()?;
+    i64::try_from(time.as_nanosecond()).ok()
+}
+
+/// A number since 1970 in nanoseconds. Below 10^11 it is seconds (the year 5138), below 10^14
+/// milliseconds, below 10^17 microseconds.
+fn epoch(number: i64) -> Option<i64> {
+    number.checked_mul(match number.unsigned_abs() {
+        0..100_000_000_000 => 1_000_000_000,
+        100_000_000_000..100_000_000_000_000 => 1_000_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+        _ => 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_reads_in_every_form() {
+        let second = 1_763_827_200; // 2025-11-22T16:00:00Z
+        for (text, want) in [
+            ("2025-11-22T16:00:00Z", Some(second)),
+            ("2025-11-22T17:00:00+01:00", Some(second)),
+            ("2025-11-22 16:00:00", Some(second)),
+            ("2025-11-22T16:00", Some(second)),
+            ("2025-11-22", Some(second - 16 * 3600)),
+            ("1763827200", Some(second)),
+            ("1763827200000", Some(second)),
+            ("1763827200000000", Some(second)),
+            ("1763827200000000000", Some(second)),
+            ("soon", None),
+            ("", None),
+            ("99999999999999999999", None),
+            ("9999-01-01", None),
+        ] {
+            assert_eq!(moment(text, &TimeZone::UTC), want.map(|s| s * 1_000_000_000), "{text}");
+        }
+    }
+
+    #[test]
+    fn zones_have_names_and_offsets() {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        for (name, seconds) in
+            [("UTC", 0), ("Z", 0), ("+02:00", 7200), ("-0330", -12600), ("Asia/Tokyo", 32400)]
+        {
+            assert_eq!(zone(name).unwrap().to_offset(at).seconds(), seconds, "{name}");
+        }
+        for name in ["", "Mars/Olympus", "+99:99", "+", "02:00"] {
+            assert!(zone(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_settings_file_upwards_marks_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b/c");
+        fs::create_dir_all(&deep).unwrap();
+        assert_ne!(upwards(&deep), Some(dir.path().join("a")));
+        fs::write(dir.path().join("a").join(SETTINGS), "").unwrap();
+        assert_eq!(upwards(&deep), Some(dir.path().join("a")));
+        fs::create_dir(dir.path().join("a/b").join(SETTINGS)).unwrap();
+        assert_eq!(upwards(&deep), Some(dir.path().join("a")));
+    }
+}

@@ -1,0 +1,90 @@
+//! One file for each output. Writes what an answer holds; computes nothing.
+
+mod cell;
+mod csv;
+pub(crate) mod grid;
+mod md;
+
+use std::io::Write;
+
+use jiff::tz::TimeZone;
+use logq_query::{Answer, Datum};
+
+use crate::args::Output;
+use crate::exit::Outcome;
+use crate::render::cell::Precision;
+use crate::render::grid::{Column, Frame};
+use crate::ui::{self, Ui};
+
+/// How an answer is to look.
+pub(crate) struct Look<'a> {
+    pub(crate) output: Output,
+    pub(crate) ui: Ui,
+    /// The zone of times in tables.
+    pub(crate) zone: &'a TimeZone,
+}
+
+/// Which part of an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Whole,
+    /// Only the rows: what stands above them was written before.
+    Rest,
+}
+
+impl Look<'_> {
+    /// Writes an answer.
+    pub(crate) fn write(&self, out: &mut dyn Write, answer: &Answer) -> Outcome<()> {
+        self.write_part(out, answer, Part::Whole)
+    }
+
+    /// Writes an answer, or more rows of one.
+    pub(crate) fn write_part(&self, out: &mut dyn Write, answer: &Answer, part: Part) -> Outcome<()> {
+        match self.output {
+            Output::Json => writeln!(out, "{}", answer.to_json())?,
+            Output::Jsonl => {
+                answer.rows.iter().try_for_each(|row| writeln!(out, "{}", answer.row_json(row)))?
+            }
+            Output::Csv => csv::write(out, answer, part)?,
+            Output::Table => self.table(out, answer, part)?,
+            Output::Md => md::write(out, &self.columns(answer), part)?,
+        }
+        Ok(())
+    }
+
+    fn table(&self, out: &mut dyn Write, answer: &Answer, part: Part) -> Outcome<()> {
+        if answer.rows.is_empty() {
+            return Ok(());
+        }
+        let frame = Frame { width: self.ui.width, color: self.ui.color, headings: part == Part::Whole };
+        let laid = grid::lay(&self.columns(answer), frame);
+        out.write_all(laid.text.as_bytes())?;
+        if !laid.omitted.is_empty() {
+            out.flush()?;
+            self.ui.note(&format!("not shown, as no row has them: {}", laid.omitted.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// The answer as columns of shown text.
+    fn columns(&self, answer: &Answer) -> Vec<Column> {
+        let column = |(at, name): (usize, &String)| {
+            let data = || answer.rows.iter().filter_map(move |row| row.cells.get(at));
+            let precision = data().filter_map(time).map(Precision::of).max().unwrap_or(Precision::Minutes);
+            let present = || data().filter(|datum| !datum.is_missing());
+            Column {
+                name: ui::visible(name),
+                number: present().next().is_some() && present().all(cell::is_number),
+                cells: data().map(|datum| cell::cell(datum, self.zone, precision)).collect(),
+            }
+        };
+        answer.columns.iter().map(|column| &column.name).enumerate().map(column).collect()
+    }
+}
+
+fn time(datum: &Datum) -> Option<i64> {
+    match datum {
+        Datum::Time(ns) => Some(*ns),
+        _ => None,
+    }
+}

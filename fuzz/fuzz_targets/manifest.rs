@@ -1,0 +1,5 @@
+//! Any bytes as a manifest.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logq_engine::fuzzing::manifest(bytes));

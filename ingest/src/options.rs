@@ -1,0 +1,180 @@
+//! What a caller says about an import, as typed; every part is checked before the first byte is read.
+
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How the bytes of a source are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// By content: objects a line are JSONL, a header line with cells is CSV, everything else is plain.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Jsonl,
+    /// Cells under the names of a header line, parted by `,`, `;` or tab.
+    Csv,
+    /// One event a line; time and level are found in it where they are recognised.
+    Plain,
+}
+
+impl Format {
+    /// The word for it on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "jsonl" | "ndjson" | "json" => Self::Jsonl,
+            "csv" | "tsv" => Self::Csv,
+            "plain" => Self::Plain,
+            _ => {
+                let what = format!("unknown import format `{text}`");
+                let help = "formats are auto, jsonl, csv and plain";
+                return Err(Error::new(ErrorKind::Invalid, what).with_help(help));
+            }
+        })
+    }
+}
+
+/// The unit of a time given as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+    /// Nanoseconds.
+    Nanoseconds,
+}
+
+impl TimeUnit {
+    /// How many decimal places the unit lies above a nanosecond.
+    pub(crate) const fn places(self) -> i32 {
+        match self {
+            Self::Seconds => 9,
+            Self::Milliseconds => 6,
+            Self::Microseconds => 3,
+            Self::Nanoseconds => 0,
+        }
+    }
+}
+
+impl FromStr for TimeUnit {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "s" => Self::Seconds,
+            "ms" => Self::Milliseconds,
+            "us" => Self::Microseconds,
+            "ns" => Self::Nanoseconds,
+            _ => {
+                let what = format!("unknown time unit `{text}`");
+                return Err(Error::new(ErrorKind::Invalid, what).with_help("units are s, ms, us and ns"));
+            }
+        })
+    }
+}
+
+/// How to import. `ImportOptions::default()` suits most sources.
+///
+/// ```
+/// use logq_ingest::{ImportOptions, TimeUnit};
+/// let options = ImportOptions {
+///     map: vec![("properties.main_model".into(), "model".into())],
+///     time_unit: Some(TimeUnit::Milliseconds),
+///     ..ImportOptions::default()
+/// };
+/// options.validate().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct ImportOptions {
+    /// How the bytes are read. Default: by content.
+    pub format: Format,
+    /// The value at a dotted path moves to a field. Of several paths with one field the first that is
+    /// present wins; a field of that name in the source is replaced and counted as a duplicate.
+    pub map: Vec<(String, String)>,
+    /// Fields that every event gets, whatever the source says: a number where the text is one, else text.
+    pub set: Vec<(String, String)>,
+    /// The kind of events that have none.
+    pub kind: Option<String>,
+    /// The source of events that have none. Default: the base name of the file, without `.gz`.
+    pub source: Option<String>,
+    /// The zone of times that name none: an IANA name or an offset. Default: UTC.
+    pub tz: Option<String>,
+    /// The unit of times given as numbers. Default: by their size, or seconds with `time_zero`.
+    pub time_unit: Option<TimeUnit>,
+    /// What times given as numbers count from. Default: 1970.
+    pub time_zero: Option<String>,
+    /// Import anew what was imported before.
+    pub again: bool,
+    /// Threads that parse. Default: one for each core.
+    pub threads: usize,
+    /// Bytes that one parse step takes, 1 to 16 MiB. Default: 1 MiB. Never changes what is imported.
+    pub chunk_size: usize,
+}
+
+/// Bytes of a chunk: large enough that handing it over costs nothing, small enough to keep cores busy.
+const CHUNK_SIZE: usize = 1 << 20;
+const CHUNK_SIZE_MAX: usize = 16 << 20;
+const THREADS_MAX: usize = 256;
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self {
+            format: Format::Auto,
+            map: Vec::new(),
+            set: Vec::new(),
+            kind: None,
+            source: None,
+            tz: None,
+            time_unit: None,
+            time_zero: None,
+            again: false,
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX),
+            chunk_size: CHUNK_SIZE,
+        }
+    }
+}
+
+impl ImportOptions {
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] names the option and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |what: String| Err(Error::new(ErrorKind::Invalid, what));
+        if self.threads == 0 || THREADS_MAX < self.threads {
+            return invalid(format!("threads is {}, and may be 1 to {THREADS_MAX}", self.threads));
+        }
+        if self.chunk_size == 0 || CHUNK_SIZE_MAX < self.chunk_size {
+            return invalid(format!("chunk_size is {}, and may be 1 to {CHUNK_SIZE_MAX}", self.chunk_size));
+        }
+        for (path, field) in &self.map {
+            if path.is_empty() || field.is_empty() {
+                return invalid(format!("--map {path}={field}: both sides need a name"));
+            }
+        }
+        for (field, value) in &self.set {
+            if field.is_empty() {
+                return invalid(format!("--set {field}={value}: the field needs a name"));
+            }
+        }
+        crate::time::Clock::new(self, 0)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,801 @@
+//! The tree of a query, as faithful to its text as a tree can be. `Display` prints a query that parses to an
+//! equal tree.
+//!
+//! Spans say where a part stands; they do not take part in equality. Chains of `and`, `or`, `+`, `*` are flat
+//! lists and runs of `not` collapse, so the depth of a tree is bounded by the parentheses of its text.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::token::{Op, Span};
+
+/// A place in the text that is not part of what a tree means: all places are equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place(pub Span);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// A whole query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// `explain`: show the plan, do not run it.
+    pub explain: bool,
+    /// What to report.
+    pub noun: Option<Noun>,
+    /// The clauses of the noun, in the order they were written.
+    pub clauses: Vec<Clause>,
+    /// What follows each `|`.
+    pub pipes: Vec<Pipe>,
+}
+
+/// What stands first: what to report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noun {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A field or column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Name {
+    /// As written, without backticks.
+    pub text: String,
+    /// In backticks: never an alias of another field.
+    pub quoted: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A value as it was written. What it is depends on the field it is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// Without quotes.
+    pub text: String,
+    /// In quotes: text, whatever it looks like.
+    pub quoted: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A regex as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regex {
+    /// Without slashes.
+    pub pattern: String,
+    /// `/.../i`
+    pub ignore_case: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A condition on records or rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// All of two or more.
+    And(Vec<Self>),
+    /// Any of two or more.
+    Or(Vec<Self>),
+    /// Not this one.
+    Not(Box<Self>),
+    /// One term.
+    Term(Term),
+}
+
+/// How the text of one field is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextOp {
+    /// A substring.
+    Contains,
+    /// The beginning.
+    Starts,
+    /// The end.
+    Ends,
+    /// A glob with `*` and `?`.
+    Like,
+    /// An address inside a network.
+    Cidr,
+}
+
+/// What to find in text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Search {
+    /// A word: a whole token, or consecutive ones.
+    Word(String),
+    /// `word*`: a token that begins so.
+    Prefix(String),
+    /// `"..."`: consecutive tokens.
+    Phrase(String),
+    /// `cs"..."`: consecutive tokens in this case.
+    Exact(String),
+    /// `/.../`
+    Regex(Regex),
+}
+
+/// One term of a condition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Term {
+    /// `field op value`
+    Compare {
+        /// The field.
+        field: Name,
+        /// One of the six comparisons.
+        op: Op,
+        /// What it is compared with.
+        value: Value,
+    },
+    /// `field ~ regex`, `field !~ regex`
+    Match {
+        /// The field.
+        field: Name,
+        /// `!~`
+        negated: bool,
+        /// The regex.
+        regex: Regex,
+    },
+    /// `field in (a, b)`
+    In {
+        /// The field.
+        field: Name,
+        /// `not in`
+        negated: bool,
+        /// The values.
+        values: Vec<Value>,
+    },
+    /// `field between a and b`, both ends included
+    Between {
+        /// The field.
+        field: Name,
+        /// `not between`
+        negated: bool,
+        /// The smaller end.
+        low: Value,
+        /// The larger end.
+        high: Value,
+    },
+    /// `field exists`, `field missing`
+    Presence {
+        /// The field.
+        field: Name,
+        /// `exists`
+        exists: bool,
+    },
+    /// `field contains value` and its kind
+    Text {
+        /// The field.
+        field: Name,
+        /// How.
+        op: TextOp,
+        /// With what.
+        value: Value,
+    },
+    /// A word, phrase or regex, anywhere or in one field.
+    Search {
+        /// The field, where one is named.
+        field: Option<Name>,
+        /// What to find.
+        what: Search,
+        /// Where it stands.
+        place: Place,
+    },
+}
+
+/// A length of time as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dur {
+    /// As written, without spaces.
+    pub text: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A point in time as it was written; a date and a time of day are joined by one space.
+#[derive(Clone, Debug, PartialEq)]
+pub struct When {
+    /// As written.
+    pub text: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A unit of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Sixty seconds on the clock.
+    Minute,
+    /// A clock hour.
+    Hour,
+    /// Midnight to midnight.
+    Day,
+    /// From Monday.
+    Week,
+    /// From the first.
+    Month,
+    /// Three months.
+    Quarter,
+    /// From the first of January.
+    Year,
+}
+
+impl Unit {
+    /// All units, shortest first.
+    pub const ALL: [Self; 7] =
+        [Self::Minute, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+        }
+    }
+}
+
+/// Which time to read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Time {
+    /// `last 24h`
+    Last(Dur),
+    /// `since a`, `since a until b`
+    Since(When, Option<When>),
+    /// `until b`
+    Until(When),
+    /// `between a and b`
+    Between(When, When),
+    /// `on 2026-11-22`
+    On(When),
+    /// `today`
+    Today,
+    /// `yesterday`
+    Yesterday,
+    /// `this week`
+    This(Unit),
+    /// `previous month`
+    Previous(Unit),
+    /// `around 10:15 +-5m`
+    Around(When, Dur),
+    /// `all time`
+    All,
+}
+
+/// An aggregate: `sum(prompt_tokens) if (level >= error) as p`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// The function as written, in lower case.
+    pub function: String,
+    /// What it is over.
+    pub argument: Option<Arith>,
+    /// Only rows where this holds.
+    pub condition: Option<Expr>,
+    /// What to call it.
+    pub name: Option<Name>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Arithmetic over fields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arith {
+    /// A field.
+    Field(Name),
+    /// A literal, with its unit.
+    Literal(Value),
+    /// Terms, each added or subtracted.
+    Sum(Vec<(Sign, Self)>),
+    /// Factors, each multiplied by or divided by.
+    Product(Vec<(Power, Self)>),
+}
+
+/// Whether a term of a sum is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// `+`
+    Plus,
+    /// `-`
+    Minus,
+}
+
+/// Whether a factor of a product multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// `*`
+    Times,
+    /// `/`
+    Over,
+}
+
+/// A sort key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortKey {
+    /// The column.
+    pub name: Name,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// `top 5 by model`, `bottom 5`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Top {
+    /// `bottom`
+    pub bottom: bool,
+    /// How many.
+    pub count: u64,
+    /// A measure of the answer, or a field to group by.
+    pub key: Option<Name>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// `stats count by model per 1h`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    /// What to compute.
+    pub measures: Vec<Aggregate>,
+    /// The groups.
+    pub keys: Vec<Name>,
+    /// The time buckets.
+    pub per: Option<Dur>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A clause of the noun.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Clause {
+    /// `where ...`
+    Where(Expr, Place),
+    /// Terms without `where`.
+    Text(Expr, Place),
+    /// `count, sum(prompt_tokens)`
+    Measures(Vec<Aggregate>, Place),
+    /// `by model, operation`
+    By(Vec<Name>, Place),
+    /// `per 1h`
+    Per(Dur, Place),
+    /// Which time to read.
+    Time(Time, Place),
+    /// `tz Europe/Vienna`
+    Zone(Value, Place),
+    /// `top 5`
+    Top(Top),
+    /// `sort latency desc`
+    Sort(Vec<SortKey>, Place),
+    /// `limit 10`, `limit all` (none)
+    Limit(Option<u64>, Place),
+}
+
+/// A step after a `|`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pipe {
+    /// `where ...`
+    Where(Expr, Place),
+    /// `stats ...`
+    Stats(Stats),
+    /// `top 5 by x`
+    Top(Top),
+    /// `sort x desc`
+    Sort(Vec<SortKey>, Place),
+    /// `limit 10`, `limit all` (none)
+    Limit(Option<u64>, Place),
+    /// `keep a, b`
+    Keep(Vec<Name>, Place),
+    /// `drop a, b`
+    Drop(Vec<Name>, Place),
+    /// `rename a as b`
+    Rename(Vec<(Name, Name)>, Place),
+    /// `dedup by a`
+    Dedup(Vec<Name>, Place),
+    /// `set x = a + b`
+    Set(Name, Arith, Place),
+}
+
+impl Clause {
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Where(_, place)
+            | Self::Text(_, place)
+            | Self::Measures(_, place)
+            | Self::By(_, place)
+            | Self::Per(_, place)
+            | Self::Time(_, place)
+            | Self::Zone(_, place)
+            | Self::Sort(_, place)
+            | Self::Limit(_, place) => place.0,
+            Self::Top(top) => top.place.0,
+        }
+    }
+
+    /// What may stand only once in a query.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Where(..) => "where",
+            Self::Text(..) => "text",
+            Self::Measures(..) => "a list of measures",
+            Self::By(..) => "by",
+            Self::Per(..) => "per",
+            Self::Time(..) => "a time clause",
+            Self::Zone(..) => "tz",
+            Self::Top(_) => "top or bottom",
+            Self::Sort(..) => "sort",
+            Self::Limit(..) => "limit",
+        }
+    }
+}
+
+impl Name {
+    /// A name as code makes it, in backticks where it needs them.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), quoted: !is_plain(text), place: Place::default() }
+    }
+}
+
+impl Aggregate {
+    /// What the column is called: the name given with `as`, else function and argument, such as `p99_latency`.
+    pub fn column(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.text.clone();
+        }
+        match &self.argument {
+            None => self.function.clone(),
+            Some(Arith::Field(name)) => format!("{}_{}", self.function, name.text),
+            Some(other) => {
+                let text = other.to_string();
+                let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').filter(|w| !w.is_empty()).collect();
+                format!("{}_{}", self.function, words.join("_"))
+            }
+        }
+    }
+}
+
+/// Every noun of the language, of this version or not.
+pub const NOUNS: [&str; 20] = [
+    "events", "tokens", "cost", "usage", "budget", "latency", "errors", "operations", "models", "sessions", "sources",
+    "session", "trace", "patterns", "context", "memory", "fields", "values", "storage", "health",
+];
+
+/// Words that open or continue a clause, so that text made of them needs quotes.
+pub(crate) const KEYWORDS: [&str; 27] = [
+    "where", "by", "per", "last", "since", "until", "between", "on", "today", "yesterday", "this", "previous", "around",
+    "tz", "top", "bottom", "sort", "limit", "vs", "context", "and", "or", "not", "explain", "profile", "as", "all",
+];
+
+/// Whether `text` is a keyword, in any case.
+pub(crate) fn is_keyword(text: &str) -> bool {
+    KEYWORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Words that make a term together with the field before them.
+pub(crate) const FIELD_WORDS: [&str; 8] =
+    ["exists", "missing", "in", "contains", "starts", "ends", "like", "cidr"];
+
+impl Display for Query {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if self.explain {
+            parts.push("explain".to_owned());
+        }
+        if let Some(noun) = &self.noun {
+            parts.push(noun.name.clone());
+        }
+        parts.extend(self.clauses.iter().map(ToString::to_string));
+        f.write_str(&parts.join(" "))?;
+        for pipe in &self.pipes {
+            write!(f, " | {pipe}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Clause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Where(expr, _) => write!(f, "where {expr}"),
+            Self::Text(expr, _) => write!(f, "{expr}"),
+            Self::Measures(measures, _) => list(f, measures),
+            Self::By(keys, _) => {
+                f.write_str("by ")?;
+                list(f, keys)
+            }
+            Self::Per(dur, _) => write!(f, "per {}", dur.text),
+            Self::Time(time, _) => write!(f, "{time}"),
+            Self::Zone(zone, _) => write!(f, "tz {zone}"),
+            Self::Top(top) => write!(f, "{top}"),
+            Self::Sort(keys, _) => {
+                f.write_str("sort ")?;
+                list(f, keys)
+            }
+            Self::Limit(count, _) => limit(f, *count),
+        }
+    }
+}
+
+impl Display for Pipe {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Where(expr, _) => write!(f, "where {expr}"),
+            Self::Stats(stats) => write!(f, "{stats}"),
+            Self::Top(top) => write!(f, "{top}"),
+            Self::Sort(keys, _) => {
+                f.write_str("sort ")?;
+                list(f, keys)
+            }
+            Self::Limit(count, _) => limit(f, *count),
+            Self::Keep(names, _) => {
+                f.write_str("keep ")?;
+                list(f, names)
+            }
+            Self::Drop(names, _) => {
+                f.write_str("drop ")?;
+                list(f, names)
+            }
+            Self::Rename(pairs, _) => {
+                f.write_str("rename ")?;
+                for (at, (from, to)) in pairs.iter().enumerate() {
+                    write!(f, "{}{from} as {to}", if at == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Dedup(names, _) => {
+                f.write_str("dedup by ")?;
+                list(f, names)
+            }
+            Self::Set(name, value, _) => write!(f, "set {name} = {value}"),
+        }
+    }
+}
+
+impl Display for Stats {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("stats ")?;
+        list(f, &self.measures)?;
+        if !self.keys.is_empty() {
+            f.write_str(" by ")?;
+            list(f, &self.keys)?;
+        }
+        if let Some(per) = &self.per {
+            write!(f, " per {}", per.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Top {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", if self.bottom { "bottom" } else { "top" }, self.count)?;
+        match &self.key {
+            Some(key) => write!(f, " by {key}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for SortKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name, if self.descending { " desc" } else { "" })
+    }
+}
+
+impl Display for Aggregate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        if let Some(argument) = &self.argument {
+            write!(f, "({argument})")?;
+        }
+        if let Some(condition) = &self.condition {
+            write!(f, " if ({condition})")?;
+        }
+        match &self.name {
+            Some(name) => write!(f, " as {name}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Arith {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => write!(f, "{name}"),
+            Self::Literal(value) if value.quoted => quoted(f, &value.text),
+            Self::Literal(value) => f.write_str(&value.text),
+            Self::Sum(terms) => {
+                for (at, (sign, term)) in terms.iter().enumerate() {
+                    f.write_str(match (sign, at) {
+                        (Sign::Plus, 0) => "",
+                        (Sign::Minus, 0) => "-",
+                        (Sign::Plus, _) => " + ",
+                        (Sign::Minus, _) => " - ",
+                    })?;
+                    match term {
+                        Self::Sum(_) => write!(f, "({term})")?,
+                        _ => write!(f, "{term}")?,
+                    }
+                }
+                Ok(())
+            }
+            Self::Product(factors) => {
+                for (at, (power, factor)) in factors.iter().enumerate() {
+                    f.write_str(match (power, at) {
+                        (_, 0) => "",
+                        (Power::Times, _) => " * ",
+                        (Power::Over, _) => " / ",
+                    })?;
+                    match factor {
+                        Self::Sum(_) | Self::Product(_) => write!(f, "({factor})")?,
+                        _ => write!(f, "{factor}")?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Display for Time {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last(dur) => write!(f, "last {}", dur.text),
+            Self::Since(from, None) => write!(f, "since {from}"),
+            Self::Since(from, Some(until)) => write!(f, "since {from} until {until}"),
+            Self::Until(until) => write!(f, "until {until}"),
+            Self::Between(from, until) => write!(f, "between {from} and {until}"),
+            Self::On(date) => write!(f, "on {date}"),
+            Self::Today => f.write_str("today"),
+            Self::Yesterday => f.write_str("yesterday"),
+            Self::This(unit) => write!(f, "this {}", unit.as_str()),
+            Self::Previous(unit) => write!(f, "previous {}", unit.as_str()),
+            Self::Around(when, dur) => write!(f, "around {when} +-{}", dur.text),
+            Self::All => f.write_str("all time"),
+        }
+    }
+}
+
+impl Display for When {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Display for Expr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (parts, word, inner): (_, _, fn(&Self) -> bool) = match self {
+            Self::Term(term) => return write!(f, "{term}"),
+            Self::Not(inner) => {
+                return match inner.as_ref() {
+                    Self::Term(term) => write!(f, "not {term}"),
+                    other => write!(f, "not ({other})"),
+                };
+            }
+            Self::And(parts) => (parts, " and ", |part| matches!(part, Self::And(_) | Self::Or(_))),
+            Self::Or(parts) => (parts, " or ", |part| matches!(part, Self::Or(_))),
+        };
+        for (at, part) in parts.iter().enumerate() {
+            if at != 0 {
+                f.write_str(word)?;
+            }
+            if inner(part) {
+                write!(f, "({part})")?;
+            } else {
+                write!(f, "{part}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Term {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compare { field, op, value } => match op {
+                Op::Eq | Op::Ne => write!(f, "{field}{}{value}", op.as_str()),
+                _ => write!(f, "{field} {} {value}", op.as_str()),
+            },
+            Self::Match { field, negated, regex } => {
+                write!(f, "{field} {} {regex}", if *negated { "!~" } else { "~" })
+            }
+            Self::In { field, negated, values } => {
+                write!(f, "{field} {}in (", if *negated { "not " } else { "" })?;
+                list(f, values)?;
+                f.write_str(")")
+            }
+            Self::Between { field, negated, low, high } => {
+                write!(f, "{field} {}between {low} and {high}", if *negated { "not " } else { "" })
+            }
+            Self::Presence { field, exists } => write!(f, "{field} {}", if *exists { "exists" } else { "missing" }),
+            Self::Text { field, op, value } => {
+                let op = match op {
+                    TextOp::Contains => "contains",
+                    TextOp::Starts => "starts",
+                    TextOp::Ends => "ends",
+                    TextOp::Like => "like",
+                    TextOp::Cidr => "cidr",
+                };
+                write!(f, "{field} {op} {value}")
+            }
+            Self::Search { field: Some(field), what, .. } => write!(f, "{field}:{what}"),
+            Self::Search { field: None, what, .. } => write!(f, "{what}"),
+        }
+    }
+}
+
+impl Display for Search {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(text) => f.write_str(text),
+            Self::Prefix(text) => write!(f, "{text}*"),
+            Self::Phrase(text) => quoted(f, text),
+            Self::Exact(text) => {
+                f.write_str("cs")?;
+                quoted(f, text)
+            }
+            Self::Regex(regex) => write!(f, "{regex}"),
+        }
+    }
+}
+
+impl Display for Regex {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("/")?;
+        let mut escaped = false;
+        for c in self.pattern.chars() {
+            if c == '/' && !escaped {
+                f.write_str("\\")?;
+            }
+            escaped = c == '\\' && !escaped;
+            write!(f, "{c}")?;
+        }
+        f.write_str(if self.ignore_case { "/i" } else { "/" })
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.quoted { quoted(f, &self.text) } else { f.write_str(&self.text) }
+    }
+}
+
+impl Display for Name {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.quoted { write!(f, "`{}`", self.text.replace('`', "``")) } else { f.write_str(&self.text) }
+    }
+}
+
+/// Whether `text` reads as one name without backticks, in conditions and in arithmetic.
+fn is_plain(text: &str) -> bool {
+    let word = !text.is_empty()
+        && text.chars().enumerate().all(|(at, c)| {
+            c.is_alphabetic() || matches!(c, '_' | '@') || (0 < at && (c.is_alphanumeric() || c == '.'))
+        });
+    let taken = |words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
+    word && !is_keyword(text) && !taken(&FIELD_WORDS) && !taken(&["asc", "desc", "if"])
+}
+
+fn quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
+    write!(f, "\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn list(f: &mut Formatter<'_>, items: &[impl Display]) -> fmt::Result {
+    for (at, item) in items.iter().enumerate() {
+        if at != 0 {
+            f.write_str(", ")?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
+}
+
+fn limit(f: &mut Formatter<'_>, count: Option<u64>) -> fmt::Result {
+    match count {
+        Some(count) => write!(f, "limit {count}"),
+        None => f.write_str("limit all"),
+    }
+}

@@ -1,0 +1,41 @@
+//! `avg`: the exact sum divided by the count, rounded once.
+
+use logq_engine::{RecordId, Value};
+
+use super::numbers::{ByUnit, Total, Unit, part};
+use super::{States, merge_each};
+use crate::datum::Datum;
+
+#[derive(Default)]
+pub(in crate::exec) struct Avg {
+    totals: Vec<ByUnit<Total>>,
+}
+
+impl States for Avg {
+    fn grow(&mut self, groups: usize) {
+        self.totals.resize_with(groups, ByUnit::default);
+    }
+
+    fn add(&mut self, group: usize, value: Value<'_>, _: (i64, RecordId)) {
+        if let (Some(total), Some((unit, part))) = (self.totals.get_mut(group), part(value)) {
+            total.of(unit).add(&part);
+        }
+    }
+
+    fn merge(&mut self, other: Self, map: &[u32]) {
+        merge_each(&mut self.totals, other.totals, map, |total, more| total.merge(more, Total::merge));
+    }
+
+    fn finish(&mut self, group: usize) -> Datum {
+        let used = self.totals.get(group).map(|total| total.used(|total| total.count != 0)).unwrap_or_default();
+        match used.as_slice() {
+            [] => Datum::Missing,
+            [(unit, total)] => unit.datum(total.exact().divided(&[total.count, unit.scale()])),
+            several => {
+                let count: u64 = several.iter().map(|(_, total)| total.count).sum();
+                let each = |(unit, total): &(Unit, &Total)| total.exact().divided(&[count, unit.scale()]);
+                Unit::Plain.datum(several.iter().map(each).sum())
+            }
+        }
+    }
+}

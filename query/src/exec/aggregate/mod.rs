@@ -1,0 +1,159 @@
+//! Aggregates: what a measure computes for each group. One file for each.
+//!
+//! An aggregate holds the states of all groups of one measure. Merging two of them is commutative and associative, and
+//! finishing looks at no order, so an answer does not depend on how records are split among threads.
+
+mod avg;
+mod count;
+mod distinct;
+mod edge;
+mod exact;
+mod extreme;
+mod numbers;
+mod quantile;
+mod stddev;
+mod sum;
+
+use logq_engine::{RecordId, Value};
+
+use crate::datum::Datum;
+use crate::functions::Function;
+use crate::plan::Measure;
+
+/// The rows of a batch that a measure looks at, and the group of each.
+pub(super) struct Rows<'r> {
+    /// Places in the batch.
+    pub(super) rows: &'r [u32],
+    /// The group of each of them.
+    pub(super) groups: &'r [u32],
+    /// The times of all rows of the batch.
+    pub(super) times: &'r [i64],
+    /// The ids of all rows of the batch.
+    pub(super) ids: &'r [RecordId],
+}
+
+/// The states of one measure for every group.
+trait States: Sized {
+    /// Makes room for this many groups.
+    fn grow(&mut self, groups: usize);
+    /// Takes a present value of a group.
+    fn add(&mut self, group: usize, value: Value<'_>, at: (i64, RecordId));
+    /// Takes in the states of another thread; `map` gives this one's group for each of the other's.
+    fn merge(&mut self, other: Self, map: &[u32]);
+    /// The result for a group.
+    fn finish(&mut self, group: usize) -> Datum;
+    /// Bytes that values took on the heap since the last call, about.
+    fn grown(&mut self) -> usize {
+        0
+    }
+}
+
+/// The states of one measure, whichever its function.
+pub(super) enum Aggregate {
+    Count(count::Count),
+    Sum(sum::Sum),
+    Avg(avg::Avg),
+    Extreme(extreme::Extreme),
+    Quantile(quantile::Quantile),
+    Stddev(stddev::Stddev),
+    Distinct(distinct::Distinct),
+    Edge(edge::Edge),
+}
+
+macro_rules! each {
+    ($aggregate:expr, $states:ident => $body:expr) => {
+        match $aggregate {
+            Aggregate::Count($states) => $body,
+            Aggregate::Sum($states) => $body,
+            Aggregate::Avg($states) => $body,
+            Aggregate::Extreme($states) => $body,
+            Aggregate::Quantile($states) => $body,
+            Aggregate::Stddev($states) => $body,
+            Aggregate::Distinct($states) => $body,
+            Aggregate::Edge($states) => $body,
+        }
+    };
+}
+
+impl Aggregate {
+    pub(super) fn new(measure: &Measure) -> Self {
+        match measure.function {
+            Function::Count => Self::Count(count::Count::default()),
+            Function::Sum => Self::Sum(sum::Sum::new(measure.zero)),
+            Function::Avg => Self::Avg(avg::Avg::default()),
+            Function::Min | Function::Any => Self::Extreme(extreme::Extreme::smallest()),
+            Function::Max => Self::Extreme(extreme::Extreme::largest()),
+            Function::Quantile(percent) => Self::Quantile(quantile::Quantile::new(percent)),
+            Function::Stddev => Self::Stddev(stddev::Stddev::default()),
+            Function::Distinct => Self::Distinct(distinct::Distinct::default()),
+            Function::First => Self::Edge(edge::Edge::first()),
+            Function::Last => Self::Edge(edge::Edge::last()),
+        }
+    }
+
+    pub(super) fn grow(&mut self, groups: usize) {
+        each!(self, states => states.grow(groups));
+    }
+
+    /// Takes the rows of a batch; without a column it counts rows.
+    pub(super) fn update(&mut self, rows: &Rows<'_>, column: Option<&[Option<Value<'_>>]>) {
+        match (self, column) {
+            (Self::Count(states), None) => states.count_rows(rows.groups),
+            (_, None) => {}
+            (aggregate, Some(column)) => each!(aggregate, states => {
+                for (row, group) in rows.rows.iter().zip(rows.groups) {
+                    let row = *row as usize;
+                    let value = column.get(row).copied().flatten().filter(|value| *value != Value::Null);
+                    if let (Some(value), Some(time), Some(id)) = (value, rows.times.get(row), rows.ids.get(row)) {
+                        states.add(*group as usize, value, (*time, *id));
+                    }
+                }
+            }),
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self, map: &[u32]) {
+        macro_rules! same {
+            ($($kind:ident),*) => {
+                match (self, other) {
+                    $((Self::$kind(states), Self::$kind(other)) => states.merge(other, map),)*
+                    _ => panic!("BUG: partial results of one query have the same measures"),
+                }
+            };
+        }
+        same!(Count, Sum, Avg, Extreme, Quantile, Stddev, Distinct, Edge);
+    }
+
+    pub(super) fn finish(&mut self, group: usize) -> Datum {
+        each!(self, states => states.finish(group))
+    }
+
+    pub(super) fn grown(&mut self) -> usize {
+        each!(self, states => states.grown())
+    }
+}
+
+/// Merges lists of states: each of `other` into its place in `into`.
+fn merge_each<T: Default>(into: &mut Vec<T>, other: Vec<T>, map: &[u32], mut merge: impl FnMut(&mut T, T)) {
+    for (state, group) in other.into_iter().zip(map) {
+        let group = *group as usize;
+        if into.len() <= group {
+            into.resize_with(group + 1, T::default);
+        }
+        if let Some(place) = into.get_mut(group) {
+            merge(place, state);
+        }
+    }
+}
+
+/// An integer beyond what multiplies exactly, as the nearest float.
+#[expect(clippy::cast_precision_loss, reason = "the nearest float is what is asked for")]
+fn numbers_to_f64(int: i128) -> f64 {
+    int as f64
+}
+
+/// The parts of a unit: a power of ten that a float holds exactly.
+#[expect(clippy::cast_precision_loss, reason = "at most 10^9")]
+fn scale_to_f64(scale: u64) -> f64 {
+    scale as f64
+}

@@ -1,0 +1,242 @@
+//! Grouping: rows into groups by their keys, and the measures of each.
+
+use jiff::tz::TimeZone;
+use logq_engine::Value;
+use logq_engine::compare::{put_key, take_key};
+use logq_engine::predicate::Compiled;
+use std::collections::HashMap;
+
+use super::Budget;
+use super::aggregate::{Aggregate, Rows};
+use super::arith::{Bound, slot};
+use super::columns::Columns;
+use super::hash::KeyHash;
+use super::table::{Row, Table, compile};
+use crate::calendar::Bucket;
+use crate::datum::Datum;
+use crate::error::Result;
+use crate::plan::{Condition, Group, Measure};
+
+/// Bytes that a group takes besides its key, for each measure, about.
+const STATE_SIZE: usize = 96;
+
+/// How a group is computed: everything that threads share.
+pub(super) struct Grouping<'p> {
+    group: &'p Group,
+    zone: &'p TimeZone,
+    /// The columns it asks for.
+    pub(super) names: Vec<String>,
+    filter: Option<Compiled>,
+    keys: Vec<usize>,
+    measures: Vec<Input>,
+    /// Whether conditions search every string of a row.
+    pub(super) searches: bool,
+    /// The place of the times of buckets, where rows are no records.
+    bucket_column: Option<usize>,
+}
+
+/// What a measure looks at.
+struct Input {
+    argument: Option<Bound>,
+    condition: Option<Compiled>,
+}
+
+impl<'p> Grouping<'p> {
+    /// Grouping of the rows that pass `filter`.
+    pub(super) fn new(group: &'p Group, filter: &[Condition], zone: &'p TimeZone, of_records: bool) -> Self {
+        let mut names = Vec::new();
+        let keys = group.keys.iter().map(|key| slot(&mut names, key)).collect();
+        let bucket_column = (group.per.is_some() && !of_records).then(|| slot(&mut names, "time"));
+        let compiled = (!filter.is_empty()).then(|| compile(filter, &mut names));
+        let input = |measure: &Measure| Input {
+            argument: measure.argument.as_ref().map(|argument| Bound::new(argument, &mut names)),
+            condition: measure.condition.as_ref().map(|condition| condition.predicate.compile(&mut names)),
+        };
+        let measures = group.measures.iter().map(input).collect();
+        let conditions = group.measures.iter().filter_map(|measure| measure.condition.as_ref());
+        let searches = filter.iter().chain(conditions).any(|condition| condition.searches);
+        Self { group, zone, names, filter: compiled, keys, measures, searches, bucket_column }
+    }
+
+    /// An empty result of one thread.
+    pub(super) fn state(&self) -> State {
+        State {
+            groups: HashMap::default(),
+            measures: self.group.measures.iter().map(Aggregate::new).collect(),
+            bucket: None,
+            key: Vec::new(),
+            last: (Vec::new(), None),
+            rows: Vec::new(),
+            places: Vec::new(),
+        }
+    }
+
+    /// The result as rows: time bucket, keys, measures; in no order.
+    pub(super) fn finish(&self, mut state: State) -> Table {
+        // Without keys there is one group, also of no rows.
+        if self.group.keys.is_empty() && self.group.per.is_none() && state.groups.is_empty() {
+            state.groups.insert(Box::from(&[][..]), 0);
+            state.measures.iter_mut().for_each(|measure| measure.grow(1));
+        }
+        let time = self.group.per.map(|_| "time".to_owned());
+        let names = self.group.measures.iter().map(|measure| measure.name.clone());
+        let columns: Vec<String> = time.into_iter().chain(self.group.keys.iter().cloned()).chain(names).collect();
+        let mut rows = Vec::with_capacity(state.groups.len());
+        for (key, group) in &state.groups {
+            let mut cells = Vec::with_capacity(columns.len());
+            let mut rest: &[u8] = key;
+            while let Some(value) = take_key(&mut rest) {
+                cells.push(Datum::of(value));
+            }
+            cells.extend(state.measures.iter_mut().map(|measure| measure.finish(*group as usize)));
+            rows.push(Row::computed(cells));
+        }
+        Table { columns, rows, natural: false }
+    }
+}
+
+/// The groups that one thread has found so far.
+pub(super) struct State {
+    groups: HashMap<Box<[u8]>, u32, KeyHash>,
+    measures: Vec<Aggregate>,
+    /// The bucket of the row before: times mostly come in order.
+    bucket: Option<(i64, i64)>,
+    key: Vec<u8>,
+    /// The key of the row before, and its group: runs of the same key are common.
+    last: (Vec<u8>, Option<u32>),
+    rows: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl State {
+    /// Takes the rows of a batch.
+    pub(super) fn update(&mut self, grouping: &Grouping<'_>, columns: &Columns<'_>, budget: &Budget) -> Result<()> {
+        let mut rows = std::mem::take(&mut self.rows);
+        let mut places = std::mem::take(&mut self.places);
+        rows.clear();
+        places.clear();
+        let before = self.groups.len();
+        let mut added = 0;
+        for row in 0..columns.len() {
+            if grouping.filter.as_ref().is_some_and(|filter| !filter.matches(&columns.row(row))) {
+                continue;
+            }
+            if let Some(group) = self.group_of(grouping, columns, row, &mut added) {
+                rows.push(u32::try_from(row).unwrap_or(u32::MAX));
+                places.push(group);
+            }
+        }
+        if before < self.groups.len() {
+            let count = self.groups.len();
+            self.measures.iter_mut().for_each(|measure| measure.grow(count));
+            added += (count - before) * (STATE_SIZE * self.measures.len() + 64);
+        }
+        let batch = Rows { rows: &rows, groups: &places, times: columns.times, ids: columns.ids };
+        for (measure, input) in self.measures.iter_mut().zip(&grouping.measures) {
+            match &input.condition {
+                None => apply(measure, input, columns, &batch),
+                Some(condition) => {
+                    let passes = |row: &u32| condition.matches(&columns.row(*row as usize));
+                    let both = rows.iter().zip(&places).filter(|(row, _)| passes(row));
+                    let (some, groups): (Vec<u32>, Vec<u32>) = both.map(|(row, group)| (*row, *group)).unzip();
+                    apply(measure, input, columns, &Rows { rows: &some, groups: &groups, ..batch });
+                }
+            }
+            added += measure.grown();
+        }
+        (self.rows, self.places) = (rows, places);
+        budget.charge(added)
+    }
+
+    /// The group of a row; none where its time is in no bucket.
+    #[inline]
+    fn group_of(&mut self, grouping: &Grouping<'_>, columns: &Columns<'_>, row: usize, added: &mut usize) -> Option<u32> {
+        self.key.clear();
+        if let Some(per) = grouping.group.per {
+            let time = match grouping.bucket_column {
+                None => columns.times.get(row).copied(),
+                Some(at) => match columns.get(at).get(row).copied().flatten() {
+                    Some(Value::Time(time)) => Some(time),
+                    _ => None,
+                },
+            };
+            let start = time.and_then(|time| self.bucket(per, grouping.zone, time));
+            put_key(&mut self.key, start.map(Value::Time));
+        }
+        for at in &grouping.keys {
+            put_key(&mut self.key, columns.get(*at).get(row).copied().flatten());
+        }
+        if let (key, Some(group)) = &self.last
+            && *key == self.key
+        {
+            return Some(*group);
+        }
+        let group = match self.groups.get(self.key.as_slice()) {
+            Some(group) => *group,
+            None => {
+                let group = u32::try_from(self.groups.len()).ok()?;
+                self.groups.insert(self.key.as_slice().into(), group);
+                *added += self.key.len();
+                group
+            }
+        };
+        self.last.0.clone_from(&self.key);
+        self.last.1 = Some(group);
+        Some(group)
+    }
+
+    fn bucket(&mut self, per: Bucket, zone: &TimeZone, time: i64) -> Option<i64> {
+        if let Some((start, end)) = self.bucket
+            && (start..end).contains(&time)
+        {
+            return Some(start);
+        }
+        self.bucket = per.of(zone, time);
+        self.bucket.map(|(start, _)| start)
+    }
+
+    /// Takes in what another thread found.
+    pub(super) fn merge(&mut self, other: Self) {
+        let mut map = vec![0_u32; other.groups.len()];
+        for (key, theirs) in other.groups {
+            let next = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+            let ours = *self.groups.entry(key).or_insert(next);
+            if let Some(place) = map.get_mut(theirs as usize) {
+                *place = ours;
+            }
+        }
+        let count = self.groups.len();
+        for (measure, more) in self.measures.iter_mut().zip(other.measures) {
+            measure.grow(count);
+            measure.merge(more, &map);
+        }
+    }
+}
+
+fn apply(measure: &mut Aggregate, input: &Input, columns: &Columns<'_>, rows: &Rows<'_>) {
+    match &input.argument {
+        None => measure.update(rows, None),
+        Some(argument) => match argument.column() {
+            Some(at) => measure.update(rows, Some(columns.get(at))),
+            None => {
+                let values: Vec<Option<Value<'_>>> = (0..columns.len()).map(|row| argument.value(columns, row)).collect();
+                measure.update(rows, Some(&values));
+            }
+        },
+    }
+}
+
+/// Groups the rows of a table.
+pub(super) fn table(table: &Table, group: &Group, zone: &TimeZone, budget: &Budget) -> Result<Table> {
+    // A list of records has its times; rows that were grouped before have a column.
+    let grouping = Grouping::new(group, &[], zone, table.place("time").is_none());
+    let mut state = grouping.state();
+    let mut result = Ok(());
+    table.chunks(&grouping.names, &mut |_, columns| {
+        if result.is_ok() {
+            result = state.update(&grouping, columns, budget);
+        }
+    });
+    result?;
+    Ok(grouping.finish(state))
+}

@@ -1,0 +1,90 @@
+//! The names of aggregate functions: what is one, what this version computes, what each is called in an answer.
+
+use logq_engine::value::scaled;
+
+/// One percent in the unit of [`Function::Quantile`].
+pub(crate) const PERCENT: i64 = 1_000_000;
+
+/// A function over the rows of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    /// Rows, or present values.
+    Count,
+    /// The exact sum.
+    Sum,
+    /// The exact mean.
+    Avg,
+    /// The smallest value.
+    Min,
+    /// The largest value.
+    Max,
+    /// The nearest-rank quantile of this many millionths of a percent.
+    Quantile(i64),
+    /// The standard deviation of a sample.
+    Stddev,
+    /// How many different values.
+    Distinct,
+    /// The value of the earliest record.
+    First,
+    /// The value of the latest record.
+    Last,
+    /// A value: the smallest, so that the answer is always the same one.
+    Any,
+}
+
+/// Functions of the language that this version does not have, and what to use instead.
+const ABSENT: [(&str, &str); 5] = [
+    ("approx_distinct", "`distinct` counts exactly"),
+    ("list", "`distinct(field)` counts values, `by field` lists them"),
+    ("rate", "`count per 1m` counts by the minute"),
+    ("share", "`count by field` gives the counts"),
+    ("histogram", "`p50`, `p90`, `p99` describe a distribution"),
+];
+
+impl Function {
+    /// The function that `name` names, in any case.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let lower = name.to_ascii_lowercase();
+        Some(match lower.as_str() {
+            "count" => Self::Count,
+            "sum" => Self::Sum,
+            "avg" => Self::Avg,
+            "min" => Self::Min,
+            "max" => Self::Max,
+            "median" => Self::Quantile(50 * PERCENT),
+            "stddev" => Self::Stddev,
+            "distinct" => Self::Distinct,
+            "first" => Self::First,
+            "last" => Self::Last,
+            "any" => Self::Any,
+            _ => Self::Quantile(percent(lower.strip_prefix('p')?)?),
+        })
+    }
+}
+
+/// `50`, `99.9`: a percentage from 0 to 100 in millionths of a percent.
+fn percent(text: &str) -> Option<i64> {
+    let plain = text.len() <= 8 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if !plain || text.starts_with('.') || text.ends_with('.') {
+        return None;
+    }
+    scaled(text, 6).filter(|percent| (0..=100 * PERCENT).contains(percent))
+}
+
+/// Whether `name` directly before a parenthesis is a function, of this version or not.
+pub(crate) fn is_name(name: &str) -> bool {
+    Function::parse(name).is_some() || absent(name).is_some()
+}
+
+/// What to use instead of a function that this version does not have.
+pub(crate) fn absent(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    if lower.strip_prefix("approx_p").and_then(percent).is_some() {
+        return Some("`p50`, `p99` and the like are exact");
+    }
+    ABSENT.iter().find(|(name, _)| *name == lower).map(|(_, instead)| *instead)
+}
+
+/// The names of all functions, for "did you mean".
+pub(crate) const NAMES: [&str; 13] =
+    ["count", "sum", "avg", "min", "max", "median", "p50", "p95", "p99", "stddev", "distinct", "first", "last"];

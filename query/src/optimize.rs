@@ -1,0 +1,119 @@
+//! Optimiser: named rules that make a plan cheaper and never change its answer. Each can be switched off, which is
+//! how that is tested.
+
+use logq_engine::{Comparison, Literal, Predicate, Test};
+
+use crate::plan::{Condition, Plan, Stage};
+
+/// A rule that rewrites a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Conditions that come first are tested while reading, so that records that fail are never decoded whole.
+    FilterIntoScan,
+    /// A comparison of `time` narrows the range, so that files and frames outside are skipped.
+    TimeIntoRange,
+    /// A cut goes before steps that keep every row, so that they see fewer.
+    LimitBeforeProjection,
+    /// A sort before a cut keeps only the rows that the cut lets through.
+    SortForLimit,
+}
+
+impl Rule {
+    /// All rules, in the order in which they run.
+    pub const ALL: [Self; 4] =
+        [Self::FilterIntoScan, Self::TimeIntoRange, Self::LimitBeforeProjection, Self::SortForLimit];
+
+    fn apply(self, plan: &mut Plan) {
+        match self {
+            Self::FilterIntoScan => filter_into_scan(plan),
+            Self::TimeIntoRange => time_into_range(plan),
+            Self::LimitBeforeProjection => limit_before_projection(plan),
+            Self::SortForLimit => sort_for_limit(plan),
+        }
+    }
+}
+
+/// Runs the given rules in order.
+pub(crate) fn optimize(mut plan: Plan, rules: &[Rule]) -> Plan {
+    for rule in rules {
+        rule.apply(&mut plan);
+    }
+    plan
+}
+
+/// Whether the scan can test a condition: it cannot where a column is computed from others.
+fn scannable(condition: &Condition, totals: bool) -> bool {
+    let computed = |name: &String| name == "_id" || (totals && name == "total_tokens");
+    // The noun's own condition asks for the field itself, not for the computed column.
+    condition.label.is_some() || !condition.fields.iter().any(computed)
+}
+
+fn filter_into_scan(plan: &mut Plan) {
+    let leading = plan.stages.iter().take_while(|stage| matches!(stage, Stage::Filter(_))).count();
+    let mut stay = Vec::new();
+    for stage in plan.stages.drain(..leading) {
+        let Stage::Filter(conditions) = stage else { continue };
+        for condition in conditions {
+            if scannable(&condition, plan.totals) {
+                plan.filter.push(condition);
+            } else {
+                stay.push(condition);
+            }
+        }
+    }
+    if !stay.is_empty() {
+        plan.stages.insert(0, Stage::Filter(stay));
+    }
+}
+
+fn time_into_range(plan: &mut Plan) {
+    let range = &mut plan.range;
+    plan.filter.retain(|condition| {
+        let Predicate::Field { name, test: Test::Compare(comparison, Literal::Time(time)) } = &condition.predicate else {
+            return true;
+        };
+        if name != "time" {
+            return true;
+        }
+        // The last nanosecond that there is has none after it: such a comparison stays as it is.
+        let Some(after) = time.checked_add(1) else { return true };
+        let (from, until) = match comparison {
+            Comparison::Ge => (Some(*time), None),
+            Comparison::Gt => (Some(after), None),
+            Comparison::Lt => (None, Some(*time)),
+            Comparison::Le => (None, Some(after)),
+            Comparison::Eq => (Some(*time), Some(after)),
+            Comparison::Ne => return true,
+        };
+        range.from = range.from.max(from);
+        range.until = match (range.until, until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        false
+    });
+}
+
+fn limit_before_projection(plan: &mut Plan) {
+    let keeps_rows = |stage: &Stage| {
+        matches!(stage, Stage::Keep(_) | Stage::Drop(_) | Stage::Rename(_) | Stage::Set(..))
+    };
+    for at in 1..plan.stages.len() {
+        let mut at = at;
+        let is_limit = |stage: Option<&Stage>| matches!(stage, Some(Stage::Limit(_)));
+        while 0 < at && is_limit(plan.stages.get(at)) && plan.stages.get(at - 1).is_some_and(keeps_rows) {
+            plan.stages.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+fn sort_for_limit(plan: &mut Plan) {
+    for at in 1..plan.stages.len() {
+        let Some(&Stage::Limit(limit)) = plan.stages.get(at) else { continue };
+        if let Some(Stage::Sort(sort)) = plan.stages.get_mut(at - 1) {
+            // One more, so that the cut knows whether there is more.
+            sort.first = Some(limit.count.saturating_add(1));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Conditions: terms joined by `and`, `or`, `not`, parentheses, and by nothing, which is `and`.
+
+use super::{Err, Parsed, any_value, fail, measure, must, opens_clause, other, shown};
+use crate::ast::{self, Expr, Name, Place, Regex, Search, Term, TextOp, Value};
+use crate::diagnostic::Diagnostic;
+use crate::lex::is_name;
+use crate::token::{Kind, Op, Token, Tokens};
+use crate::units;
+
+/// A condition: `or` of `and` of `not`.
+pub(super) fn expr(input: Tokens<'_>) -> Parsed<'_, Expr> {
+    let (mut rest, first) = all_of(input)?;
+    let mut parts = vec![first];
+    while let Some(token) = rest.first().filter(|t| t.is("or")) {
+        let (after, part) = operand(all_of, rest.rest(), token)?;
+        parts.push(part);
+        rest = after;
+    }
+    Ok((rest, joined(parts, Expr::Or)))
+}
+
+fn all_of(input: Tokens<'_>) -> Parsed<'_, Expr> {
+    let (mut rest, first) = negation(input)?;
+    let mut parts = vec![first];
+    loop {
+        let (after, part) = match rest.first() {
+            Some(token) if token.is("and") => operand(negation, rest.rest(), token)?,
+            _ => match negation(rest) {
+                Ok(found) => found,
+                Err(Err::Error(_)) => break,
+                Err(failure) => return Err(failure),
+            },
+        };
+        parts.push(part);
+        rest = after;
+    }
+    Ok((rest, joined(parts, Expr::And)))
+}
+
+fn joined(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        Some(last) => {
+            parts.push(last);
+            join(parts)
+        }
+        None => join(parts),
+    }
+}
+
+/// What must follow `and`, `or`, `not`.
+fn operand<'t>(parser: fn(Tokens<'t>) -> Parsed<'t, Expr>, input: Tokens<'t>, word: &Token<'_>) -> Parsed<'t, Expr> {
+    match parser(input) {
+        Err(Err::Error(_)) => {
+            let problem = Diagnostic::error("Q0201", word.span, format!("no condition follows `{}`", shown(word)));
+            fail(problem.help("quote the word to search for it"))
+        }
+        result => result,
+    }
+}
+
+/// A run of `not` and a term. The run is walked, not recursed into.
+fn negation(input: Tokens<'_>) -> Parsed<'_, Expr> {
+    let mut rest = input;
+    let mut negated = false;
+    let mut last = None;
+    while let Some(token) = rest.first().filter(|t| t.is("not") && !is_field_term(rest)) {
+        negated = !negated;
+        last = Some(token);
+        rest = rest.rest();
+    }
+    let (rest, inner) = match last {
+        Some(token) => operand(primary, rest, token)?,
+        None => primary(rest)?,
+    };
+    // `not (not x)` keeps its shape through printing and parsing: printing would join the two words.
+    let inner = match inner {
+        Expr::Not(inner) if negated => return Ok((rest, *inner)),
+        inner => inner,
+    };
+    Ok((rest, if negated { Expr::Not(Box::new(inner)) } else { inner }))
+}
+
+fn primary(input: Tokens<'_>) -> Parsed<'_, Expr> {
+    let Some(first) = input.first() else { return other() };
+    match first.kind {
+        Kind::Open => parentheses(input, first),
+        Kind::Quoted | Kind::Single => search(input, first, Search::Phrase(first.text.to_string())),
+        Kind::Exact => search(input, first, Search::Exact(first.text.to_string())),
+        Kind::Regex { .. } => search(input, first, Search::Regex(regex_of(first))),
+        Kind::Word | Kind::Name => {
+            let (rest, term) = word_term(input, first)?;
+            Ok((rest, Expr::Term(term)))
+        }
+        _ => other(),
+    }
+}
+
+fn parentheses<'t>(input: Tokens<'t>, open: &Token<'_>) -> Parsed<'t, Expr> {
+    let inner = must(expr, "Q0201", "a condition", "parentheses hold conditions; quote text that holds one");
+    let (rest, inner) = inner(input.rest())?;
+    match rest.first() {
+        Some(token) if token.kind == Kind::Close => Ok((rest.rest(), inner)),
+        Some(token) if token.kind != Kind::Pipe => {
+            let message = format!("`{}` cannot stand inside parentheses", shown(token));
+            fail(Diagnostic::error("Q0204", token.span, message).help("clauses stand outside; quote a keyword to search for it"))
+        }
+        _ => fail(Diagnostic::error("Q0203", open.span, "this `(` is never closed").help("add `)`")),
+    }
+}
+
+fn search<'t>(input: Tokens<'t>, token: &Token<'_>, what: Search) -> Parsed<'t, Expr> {
+    Ok((input.rest(), Expr::Term(Term::Search { field: None, what, place: Place(token.span) })))
+}
+
+fn regex_of(token: &Token<'_>) -> Regex {
+    let ignore_case = token.kind == Kind::Regex { ignore_case: true };
+    Regex { pattern: token.text.to_string(), ignore_case, place: Place(token.span) }
+}
+
+/// Whether the next token is a field because of what follows it, even when it is called like a keyword or noun.
+pub(super) fn is_field_term(input: Tokens<'_>) -> bool {
+    let (Some(first), Some(next)) = (input.first(), input.get(1)) else { return false };
+    if !is_name(first) {
+        return false;
+    }
+    match next.kind {
+        Kind::Op(_) | Kind::Colon => true,
+        Kind::Word if first.is("and") || first.is("or") || first.is("not") || first.is("where") => false,
+        Kind::Word => {
+            let opens = |at| input.get(at).is_some_and(|t: &Token<'_>| t.kind == Kind::Open);
+            let value = |at| input.get(at).is_some_and(|t: &Token<'_>| t.kind == Kind::Bare || t.kind == Kind::Quoted || t.kind == Kind::Single);
+            (next.is("in") && opens(2))
+                || (next.is("not") && input.get(2).is_some_and(|t| t.is("in")) && opens(3))
+                || (TEXT_OPS.iter().any(|(word, _)| next.is(word)) && value(2))
+                || ((next.is("exists") || next.is("missing")) && !ast::is_keyword(&first.text))
+        }
+        _ => false,
+    }
+}
+
+const TEXT_OPS: [(&str, TextOp); 5] = [
+    ("contains", TextOp::Contains),
+    ("starts", TextOp::Starts),
+    ("ends", TextOp::Ends),
+    ("like", TextOp::Like),
+    ("cidr", TextOp::Cidr),
+];
+
+/// A term that starts with a word: a comparison of a field, or the word as text.
+fn word_term<'t>(input: Tokens<'t>, first: &'t Token<'t>) -> Parsed<'t, Term> {
+    if first.kind == Kind::Word && (opens_clause(input) || measure::starts(input)) {
+        return other();
+    }
+    if first.kind == Kind::Word && ast::is_keyword(&first.text) && !first.is("all") && !is_field_term(input) {
+        return other();
+    }
+    let field = Name {
+        text: first.text.to_string(),
+        quoted: first.kind == Kind::Name,
+        place: Place(first.span),
+    };
+    let rest = input.rest();
+    let Some(next) = rest.first() else { return text(input, field) };
+    match next.kind {
+        Kind::Op(op @ (Op::Match | Op::NotMatch)) => matched(rest.rest(), field, op, next),
+        Kind::Op(op) => {
+            let (rest, value) = value_after(rest.rest(), next)?;
+            Ok((rest, Term::Compare { field, op, value }))
+        }
+        Kind::Colon => in_field(rest.rest(), field, next),
+        Kind::Word => word_operator(input, field, next),
+        _ => text(input, field),
+    }
+}
+
+fn word_operator<'t>(input: Tokens<'t>, field: Name, next: &'t Token<'t>) -> Parsed<'t, Term> {
+    let after = input.rest().rest();
+    if next.is("exists") || next.is("missing") {
+        return Ok((after, Term::Presence { field, exists: next.is("exists") }));
+    }
+    if let Some((_, op)) = TEXT_OPS.iter().find(|(word, _)| next.is(word)) {
+        let (rest, value) = value_after(after, next)?;
+        if rest.first().is_some_and(|t| t.kind == Kind::Quoted) && value.text.eq_ignore_ascii_case("with") {
+            let problem = Diagnostic::error("Q0505", value.place.0, "`with` is not part of this operator");
+            return fail(problem.help("write `field starts \"text\"`"));
+        }
+        return Ok((rest, Term::Text { field, op: *op, value }));
+    }
+    if next.is("is") && after.first().is_some_and(|t| t.is("null") || t.is("not")) {
+        let problem = Diagnostic::error("Q0505", next.span, "`is null` is not part of this language");
+        return fail(problem.help("write `field missing` or `field exists`"));
+    }
+    let negated = next.is("not");
+    let operator = if negated { after.first() } else { Some(next) };
+    let values = if negated { after.rest() } else { after };
+    match operator {
+        Some(token) if token.is("in") && values.first().is_some_and(|t| t.kind == Kind::Open) => {
+            in_list(values, field, negated)
+        }
+        Some(token) if token.is("between") && !reads_as_time(values, negated) => between(values, field, negated, token),
+        Some(token) if negated && TEXT_OPS.iter().any(|(word, _)| token.is(word)) => {
+            let problem = Diagnostic::error("Q0505", next.span, "`not` stands before the field here");
+            let name = field.to_string();
+            fail(problem.help(format!("write `not {name} {} ...`", shown(token))))
+        }
+        _ => text(input, field),
+    }
+}
+
+/// Whether `word between A and B` is a word and a range of time: both ends are dates.
+fn reads_as_time(values: Tokens<'_>, negated: bool) -> bool {
+    let date = |at: usize| values.get(at).is_some_and(|t| units::is_date(&t.text));
+    // Between two dates with times of day there is one more word.
+    !negated && !values.filtering && date(0) && (1..4).any(|at| values.get(at).is_some_and(|t| t.is("and")) && date(at + 1))
+}
+
+fn between<'t>(input: Tokens<'t>, field: Name, negated: bool, word: &Token<'_>) -> Parsed<'t, Term> {
+    let (rest, low) = value_after(input, word)?;
+    let and = super::word("and");
+    let (rest, and) = must(and, "Q0201", "`and`", "`latency between 1s and 5s`")(rest)?;
+    let (rest, high) = value_after(rest, and)?;
+    Ok((rest, Term::Between { field, negated, low, high }))
+}
+
+fn in_list(input: Tokens<'_>, field: Name, negated: bool) -> Parsed<'_, Term> {
+    let open = input.span();
+    let mut rest = input.rest();
+    let mut values = Vec::new();
+    loop {
+        let (after, value) = must(any_value, "Q0201", "a value", "`model in (a, b)`")(rest)?;
+        values.push(value);
+        rest = after.rest();
+        match after.first().map(|t| t.kind) {
+            Some(Kind::Comma) => {}
+            Some(Kind::Close) => return Ok((rest, Term::In { field, negated, values })),
+            Some(Kind::Pipe) | None => {
+                return fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`"));
+            }
+            Some(_) => {
+                let first = values.first().map(|v| v.text.to_ascii_lowercase()).unwrap_or_default();
+                if ast::NOUNS.contains(&first.as_str()) {
+                    let problem = Diagnostic::error("Q0905", after.span(), "a query inside `in (...)` is not supported yet");
+                    return fail(problem.help("run the inner query first and list its values: `session in (a, b)`"));
+                }
+                let problem = Diagnostic::error("Q0204", after.span(), "values are separated by commas");
+                return fail(problem.help("`model in (a, b)`; quote a value that holds a space"));
+            }
+        }
+    }
+}
+
+fn value_after<'t>(input: Tokens<'t>, operator: &Token<'_>) -> Parsed<'t, Value> {
+    match any_value(input) {
+        Ok(found) => Ok(found),
+        Err(_) => {
+            let problem = Diagnostic::error("Q0201", operator.span, format!("no value follows `{}`", shown(operator)));
+            fail(match input.first().map(|t| t.kind) {
+                Some(Kind::Open) => problem.help("several values are written `field in (a, b)`"),
+                _ => problem.help("quote a value that holds spaces, or an empty one: `\"\"`"),
+            })
+        }
+    }
+}
+
+fn matched<'t>(input: Tokens<'t>, field: Name, op: Op, operator: &Token<'_>) -> Parsed<'t, Term> {
+    let negated = op == Op::NotMatch;
+    if let Some(token) = input.first().filter(|t| matches!(t.kind, Kind::Regex { .. })) {
+        return Ok((input.rest(), Term::Match { field, negated, regex: regex_of(token) }));
+    }
+    let (rest, value) = value_after(input, operator)?;
+    let regex = Regex { pattern: value.text, ignore_case: false, place: value.place };
+    Ok((rest, Term::Match { field, negated, regex }))
+}
+
+/// What follows `field:`.
+fn in_field<'t>(input: Tokens<'t>, field: Name, colon: &Token<'_>) -> Parsed<'t, Term> {
+    let Some(token) = input.first() else {
+        return fail(Diagnostic::error("Q0201", colon.span, "nothing follows `:`").help("`message:timeout` searches one field"));
+    };
+    let what = match token.kind {
+        Kind::Bare | Kind::Word => word_or_prefix(&token.text),
+        Kind::Quoted | Kind::Single => Search::Phrase(token.text.to_string()),
+        Kind::Exact => Search::Exact(token.text.to_string()),
+        Kind::Regex { .. } => Search::Regex(regex_of(token)),
+        _ => {
+            let problem = Diagnostic::error("Q0204", token.span, "a word, phrase or regex follows `:`");
+            return fail(problem.help("`message:timeout`, `message:\"connection reset\"`, `message:/time.?out/i`"));
+        }
+    };
+    let place = Place(field.place.0.to(token.span));
+    Ok((input.rest(), Term::Search { field: Some(field), what, place }))
+}
+
+fn word_or_prefix(text: &str) -> Search {
+    match text.strip_suffix('*') {
+        Some(prefix) if !prefix.is_empty() => Search::Prefix(prefix.to_owned()),
+        _ => Search::Word(text.to_owned()),
+    }
+}
+
+/// A bare word that is no field.
+fn text(input: Tokens<'_>, name: Name) -> Parsed<'_, Term> {
+    let place = name.place;
+    if name.quoted {
+        let problem = Diagnostic::error("Q0204", place.0, "a field alone is no condition");
+        return fail(problem.help(format!("`{name} exists` tests that it is there; text goes in double quotes")));
+    }
+    let text = name.text;
+    if let Some(rest) = text.strip_prefix('-').filter(|rest| rest.starts_with(char::is_alphabetic)) {
+        let problem = Diagnostic::error("Q0502", place.0, "a leading `-` does not exclude");
+        return fail(problem.help(format!("write `not {rest}`; quote text that begins with `-`")));
+    }
+    if text.chars().all(|c| c == '*') {
+        let problem = Diagnostic::error("Q0502", place.0, "`*` is not needed");
+        return fail(problem.help("without a condition every record is read; `word*` finds words that begin so"));
+    }
+    Ok((input.rest(), Term::Search { field: None, what: word_or_prefix(&text), place }))
+}

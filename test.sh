@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Every check there is. Needs Rust; says loudly what it has to skip; ends with a summary.
+#
+#   ./test.sh                    all of it
+#   LOGQ_TEST_DATA=dir ./test.sh the tests on real data sets too
+#   LOGQ_FUZZ_RUNS=100000 ./test.sh
+#                                more inputs per fuzz target (20000 is what a build machine tries)
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+
+summary=()
+failed=0
+
+note() { # result, name, seconds or reason
+    summary+=("$(printf '%-6s %-34s %s' "$1" "$2" "$3")")
+}
+
+step() { # name, command...
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n==> %s: %s\n' "$name" "$*"
+    if "$@"; then
+        note ok "$name" "$((SECONDS - start)) s"
+    else
+        note FAILED "$name" "$((SECONDS - start)) s: $*"
+        failed=1
+    fi
+}
+
+skip() { # name, reason
+    printf '\n!!! SKIPPED: %s: %s\n' "$1" "$2" >&2
+    note SKIP "$1" "$2"
+}
+
+component() { # cargo subcommand, rustup component: whether it is there, or could be installed
+    cargo "$1" --version >/dev/null 2>&1 && return 0
+    command -v rustup >/dev/null || return 1
+    printf '\n==> installing %s\n' "$2"
+    rustup component add "$2" && cargo "$1" --version >/dev/null 2>&1
+}
+
+if ! command -v cargo >/dev/null; then
+    echo "test.sh needs cargo: install Rust 1.95 or newer from https://rustup.rs" >&2
+    exit 1
+fi
+printf '%s, %s processors\n' "$(cargo --version)" "$(nproc 2>/dev/null || echo '?')"
+
+if component fmt rustfmt; then
+    step "format" cargo fmt --all --check
+else
+    skip "format" "no rustfmt: rustup component add rustfmt"
+fi
+
+if component clippy clippy; then
+    step "lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+else
+    skip "lints" "no clippy: rustup component add clippy"
+fi
+
+if cargo nextest --version >/dev/null 2>&1; then
+    test=(cargo nextest run --locked --status-level fail)
+else
+    test=(cargo test --locked --quiet --lib --bins --tests)
+fi
+step "tests" "${test[@]}" --workspace
+step "examples in the documentation" cargo test --locked --quiet --workspace --doc
+step "engine, files written by pwrite" env LOGQ_WRITER=pwrite "${test[@]}" --package logq-engine
+step "fuzz targets, short run" env LOGQ_FUZZ_RUNS="${LOGQ_FUZZ_RUNS:-20000}" \
+    cargo test --locked --quiet --package logq --test tests fuzz_smoke
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps
+
+if cargo deny --version >/dev/null 2>&1; then
+    step "licences and sources" cargo deny --log-level error check bans licenses sources
+else
+    skip "licences and sources" "no cargo-deny: cargo install cargo-deny"
+fi
+if [[ -z ${LOGQ_TEST_DATA:-} ]]; then
+    skip "tests on real data sets" "LOGQ_TEST_DATA names no directory"
+fi
+
+printf '\n%s\n' "---- summary ----"
+printf '%s\n' "${summary[@]}"
+if ((failed)); then
+    echo "FAILED after $SECONDS s"
+    exit 1
+fi
+echo "all good after $SECONDS s"
