@@ -4,7 +4,7 @@
 #   ./test.sh                    all of it
 #   LOGQ_TEST_DATA=dir ./test.sh the tests on real data sets too
 #   LOGQ_FUZZ_RUNS=100000 ./test.sh
-#                                more inputs per fuzz target (20000 is what a build machine tries)
+#                                more inputs per fuzz target (10000 is what this script tries)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
@@ -46,7 +46,7 @@ fi
 printf '%s, %s processors\n' "$(cargo --version)" "$(nproc 2>/dev/null || echo '?')"
 
 if component fmt rustfmt; then
-    step "format" cargo fmt --all --check
+    step "format" cargo fmt --all --check -- -l
 else
     skip "format" "no rustfmt: rustup component add rustfmt"
 fi
@@ -58,14 +58,14 @@ else
 fi
 
 if cargo nextest --version >/dev/null 2>&1; then
-    test=(cargo nextest run --locked --status-level fail)
+    test=(cargo nextest run --locked --no-fail-fast --status-level fail)
 else
-    test=(cargo test --locked --quiet --lib --bins --tests)
+    test=(cargo test --locked --no-fail-fast --quiet --lib --bins --tests)
 fi
 step "tests" "${test[@]}" --workspace
 step "examples in the documentation" cargo test --locked --quiet --workspace --doc
 step "engine, files written by pwrite" env LOGQ_WRITER=pwrite "${test[@]}" --package logq-engine
-step "fuzz targets, short run" env LOGQ_FUZZ_RUNS="${LOGQ_FUZZ_RUNS:-20000}" \
+step "fuzz targets, short run" env LOGQ_FUZZ_RUNS="${LOGQ_FUZZ_RUNS:-10000}" \
     cargo test --locked --quiet --package logq --test tests fuzz_smoke
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps
 

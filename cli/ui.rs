@@ -2,6 +2,7 @@
 //!
 //! Rows go to standard output and everything else to standard error, so that a pipe only ever sees rows.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,9 @@ use crate::exit::Failure;
 
 /// Work that is done sooner shows no progress: a bar that flashes by tells nobody anything.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
+
+/// How often progress changes: often enough to be seen to move, seldom enough to be read.
+const PROGRESS_EVERY: Duration = Duration::from_millis(125);
 
 /// The width of a table that goes to no terminal.
 const WIDTH_DEFAULT: usize = 80;
@@ -116,37 +120,54 @@ pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     terminal: bool,
     label: String,
+    /// When the bar last changed, from the start of the work.
+    shown: Duration,
 }
 
 impl Progress {
     /// Progress of work that began at `started`. Shows nothing yet.
     pub(crate) fn since(label: &str, started: Instant) -> Self {
-        Self { started, bar: None, terminal: io::stderr().is_terminal(), label: visible(label) }
+        Self {
+            started,
+            bar: None,
+            terminal: io::stderr().is_terminal(),
+            label: visible(label),
+            shown: Duration::ZERO,
+        }
     }
 
     /// Says how far the work is: bytes done of all, where all is known, and rows.
     pub(crate) fn bytes(&mut self, done: u64, all: Option<u64>, rows: u64) {
-        let Some(bar) = self.bar(all) else { return };
-        bar.set_position(done);
-        bar.set_message(count(rows, "row"));
-    }
-
-    fn bar(&mut self, all: Option<u64>) -> Option<&ProgressBar> {
-        if self.bar.is_none() && self.terminal && PROGRESS_AFTER <= self.started.elapsed() {
-            let bar = ProgressBar::with_draw_target(all, ProgressDrawTarget::stderr_with_hz(8));
-            let template = match all {
-                Some(_) => "{prefix} {bar:24} {percent}% {msg}, {bytes_per_sec}, {eta} left",
-                None => "{prefix} {spinner} {bytes} {msg}, {bytes_per_sec}",
-            };
-            let style =
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style);
-            bar.set_prefix(self.label.clone());
-            // The rate counts from the start of the work, not from when the bar was first drawn.
-            self.bar = Some(bar.with_elapsed(self.started.elapsed()));
+        let elapsed = self.started.elapsed();
+        if !self.terminal || elapsed < PROGRESS_AFTER.max(self.shown + PROGRESS_EVERY) {
+            return;
         }
-        self.bar.as_ref()
+        self.shown = elapsed;
+        let bar = self.bar.get_or_insert_with(|| bar(&self.label, all));
+        // Counted from the start of the work, not from when the bar was first drawn.
+        let rate = u64::try_from(u128::from(done) * 1000 / elapsed.as_millis().max(1)).unwrap_or(u64::MAX);
+        let left = all
+            .map(|all| all.saturating_sub(done).div_ceil(rate.max(1)))
+            .map(|seconds| format!(", {seconds}s left"));
+        let (rows, rate) = (count(rows, "row"), size(rate));
+        bar.set_position(done);
+        bar.set_message(format!("{rows}, {rate}/s{}", left.unwrap_or_default()));
+        if bar.is_hidden() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        }
     }
+}
+
+/// A bar that is drawn once it has something to say.
+fn bar(label: &str, all: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(all, ProgressDrawTarget::hidden());
+    let template = match all {
+        Some(_) => "{prefix} {bar:24} {percent}% {msg}",
+        None => "{prefix} {spinner} {bytes} {msg}",
+    };
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(label.to_owned());
+    bar
 }
 
 impl Drop for Progress {
@@ -190,6 +211,24 @@ pub(crate) fn push_visible(out: &mut String, c: char) {
         c if u32::from(c) < 0x100 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
         c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
     }
+}
+
+/// JSON with every dangerous character escaped, also those that JSON lets stand: the same JSON, harmless on a
+/// terminal. Such characters stand only inside its strings.
+pub(crate) fn plain_json(json: &str) -> Cow<'_, str> {
+    let is_bare = |c: char| c != '\n' && is_dangerous(c);
+    if json.is_ascii() || !json.contains(is_bare) {
+        return json.into();
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_bare(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out.into()
 }
 
 /// The digits of a whole number in groups of three; the rest of a decimal stays as it is.

@@ -97,7 +97,7 @@ fn store_files(name: &str) -> Vec<Vec<u8>> {
         log.append(&Event::ai("chat").model("llama3.2").tokens(n, 2 * n).field("n", n)).unwrap();
     }
     log.close().unwrap();
-    store.close().unwrap();
+    drop(store);
     let mut open = vec![dir.path().to_path_buf()];
     let mut found = Vec::new();
     while let Some(dir) = open.pop() {

@@ -55,10 +55,10 @@ fn an_import_killed_a_hundred_times_and_run_again_loses_and_doubles_nothing() {
         }
         place.run(import).good();
         let answer =
-            place.json("events | stats count, distinct(n) as different, min(n) as first, max(n) as last");
+            place.json("events | stats count, distinct(n) as different, min(n) as low, max(n) as high");
         let row = &answer["rows"][0];
         assert_eq!(
-            (&row["count"], &row["different"], &row["first"], &row["last"]),
+            (&row["count"], &row["different"], &row["low"], &row["high"]),
             (&ROWS.into(), &ROWS.into(), &0.into(), &(ROWS - 1).into()),
             "after {kills} kills"
         );

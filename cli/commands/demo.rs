@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use logq_engine::{Durability, Event, Options, Store};
-use logq_query::Query;
 
 use crate::args::{Demo, Output};
-use crate::commands::query;
+use crate::commands::query::Question;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ui;
@@ -56,7 +55,7 @@ pub(crate) fn run(config: &Config, args: &Demo) -> Outcome {
     let shown = shell_word(&path);
     for (title, question) in QUESTIONS {
         writeln!(out, "\n{title}\n$ logq --store {shown} {}", shell_word(Path::new(question)))?;
-        query::answer(config, &store, &Query::parse(question)?, Output::Table, &mut out)?;
+        Question::new(config, question, Output::Table)?.answer(config, &store, &mut out)?;
     }
     writeln!(out, "\nThe store stays in {shown}. Try next:")?;
     writeln!(out, "  export LOGQ_STORE={shown}")?;

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use logq_engine::{Durability, Options, Store};
 use logq_ingest::{ErrorKind, FileReport, ImportOptions, Imported, Input, Report, Status};
-use logq_query::Query;
 use serde_json::json;
 
 use crate::args::{Import, Output};
-use crate::commands::query;
+use crate::commands::query::Question;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::render::grid::{self, Cell, Column, Frame, Tone};
@@ -216,7 +215,7 @@ fn preview(config: &Config, report: &Report) -> Outcome<()> {
         .try_for_each(|event| writer.append(event).map(drop))?;
     let mut out = ui::stdout();
     let output = config.typed_output().unwrap_or(Output::Jsonl);
-    query::answer(config, &store, &Query::parse("events limit all")?, output, &mut out)?;
+    Question::new(config, "events limit all", output)?.answer(config, &store, &mut out)?;
     out.flush()?;
     Ok(())
 }
@@ -229,12 +228,13 @@ fn list(config: &Config) -> Outcome {
     match config.output() {
         Output::Table => {
             let cells = |text: &dyn Fn(&Imported) -> String| {
-                let plain = |text| Cell { text, tone: Tone::Plain, empty: false };
+                let plain = |text: String| Cell { empty: text == "-", text, tone: Tone::Plain };
                 all.iter().map(|import| plain(ui::visible(&text(import)))).collect()
             };
             let column = |name: &str, number, text: &dyn Fn(&Imported) -> String| Column {
                 name: name.into(),
                 number,
+                fixed: number,
                 cells: cells(text),
             };
             let columns = [

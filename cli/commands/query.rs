@@ -23,43 +23,59 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Answers.
 pub(crate) fn run(config: &Config, args: &args::Query) -> Outcome {
-    let text = args.words.join(" ");
-    // A text that is no query is told apart from a store that is not there: the text first.
-    let query = Query::parse(&text)?;
+    let output = match (config.output(), args.follow) {
+        // One object that never ends is of no use to a program; a line for each record is.
+        (Output::Json, true) => Output::Jsonl,
+        (output, _) => output,
+    };
+    // What is wrong with the question is said before what is wrong with the store.
+    let question = Question::new(config, &args.words.join(" "), output)?;
     let store = super::open_to_read(config)?;
     if args.follow {
-        return follow(config, &store, &query);
+        return follow(config, &store, &question);
     }
     let mut out = ui::stdout();
-    let exit = answer(config, &store, &query, config.output(), &mut out)?;
+    let exit = question.answer(config, &store, &mut out)?;
     out.flush()?;
     Ok(exit)
 }
 
-/// How queries of this run are read.
-pub(crate) fn session(config: &Config, output: Output) -> Outcome<Session> {
-    let shape = match output {
-        Output::Json | Output::Jsonl => RowShape::Full,
-        Output::Table | Output::Csv | Output::Md => RowShape::Table,
-    };
-    Ok(Session { now: config.now()?, zone: config.zone()?, shape, ..Session::default() })
+/// A query, how its words are read, and how its answer is written.
+pub(crate) struct Question {
+    query: Query,
+    session: Session,
+    output: Output,
 }
 
-/// Runs a query and writes its answer; damage that it met makes it exit 3, with the answer still there.
-pub(crate) fn answer(
-    config: &Config,
-    store: &Store,
-    query: &Query,
-    output: Output,
-    out: &mut dyn Write,
-) -> Outcome {
-    let session = session(config, output)?;
-    let answer = query.run(store, &session)?;
-    Look { output, ui: config.ui, zone: &session.zone }.write(out, &answer)?;
-    // Rows and remarks go to two streams; rows come first where both end on one screen.
-    out.flush()?;
-    remark(config, output, &answer);
-    Ok(if answer.damaged { Exit::Broken } else { Exit::Done })
+impl Question {
+    /// Reads a question.
+    pub(crate) fn new(config: &Config, text: &str, output: Output) -> Outcome<Self> {
+        let shape = match output {
+            Output::Json | Output::Jsonl => RowShape::Full,
+            Output::Table | Output::Csv | Output::Md => RowShape::Table,
+        };
+        let session = Session { now: config.now()?, zone: config.zone()?, shape, ..Session::default() };
+        Ok(Self { query: Query::parse(text)?, session, output })
+    }
+
+    /// Runs the query.
+    pub(crate) fn ask(&self, store: &Store) -> Outcome<Answer> {
+        Ok(self.query.run(store, &self.session)?)
+    }
+
+    /// Runs the query and writes its answer. Damage that it met makes it exit 3, with the answer still there.
+    pub(crate) fn answer(&self, config: &Config, store: &Store, out: &mut dyn Write) -> Outcome {
+        let answer = self.ask(store)?;
+        self.look(config).write(out, &answer)?;
+        // Rows and remarks go to two streams; rows come first where both end on one screen.
+        out.flush()?;
+        remark(config, self.output, &answer);
+        Ok(if answer.damaged { Exit::Broken } else { Exit::Done })
+    }
+
+    fn look(&self, config: &Config) -> Look<'_> {
+        Look { output: self.output, ui: config.ui, zone: &self.session.zone }
+    }
 }
 
 /// What the reader should know beside the rows.
@@ -72,7 +88,7 @@ fn remark(config: &Config, output: Output, answer: &Answer) {
     }
     if answer.more && output != Output::Json {
         let rows = ui::count(answer.rows.len() as u64, "row");
-        config.ui.note(&format!("there is more than these {rows}: `limit 1000` or `limit all` shows it"));
+        config.ui.note(&format!("there is more than {rows} (`limit all` lifts the limit)"));
     }
     if answer.rows.is_empty() && output == Output::Table {
         config.ui.note("no rows");
@@ -80,20 +96,11 @@ fn remark(config: &Config, output: Output, answer: &Answer) {
 }
 
 /// Goes on until the reader goes away: with new records, or with the report as it is now.
-fn follow(config: &Config, store: &Store, query: &Query) -> Outcome {
-    let output = match config.output() {
-        // One object that never ends is of no use to a program; a line for each record is.
-        Output::Json => Output::Jsonl,
-        other => other,
-    };
-    let session = session(config, output)?;
-    match Tail::start(store, query, &session) {
-        Ok((answer, tail)) => {
-            let look = Look { output, ui: config.ui, zone: &session.zone };
-            tail_on(config, &look, &answer, tail)
-        }
+fn follow(config: &Config, store: &Store, question: &Question) -> Outcome {
+    match Tail::start(store, &question.query, &question.session) {
+        Ok((answer, tail)) => tail_on(config, &question.look(config), &answer, tail),
         Err(error) if error.diagnostics().iter().any(|problem| problem.code == NOT_FOLLOWED) => {
-            report_on(config, store, query, output)
+            report_on(config, store, question)
         }
         Err(error) => Err(error.into()),
     }
@@ -117,22 +124,18 @@ fn tail_on(config: &Config, look: &Look<'_>, so_far: &Answer, mut tail: Tail) ->
     }
 }
 
-fn report_on(config: &Config, store: &Store, query: &Query, output: Output) -> Outcome {
+fn report_on(config: &Config, store: &Store, question: &Question) -> Outcome {
     let mut shown = Vec::new();
     loop {
         let mut text = Vec::new();
-        let session = session(config, output)?;
-        let answer = query.run(store, &session)?;
-        Look { output, ui: config.ui, zone: &session.zone }.write(&mut text, &answer)?;
+        question.look(config).write(&mut text, &question.ask(store)?)?;
         // A report that did not change is not said again to a program.
         if text != shown || config.ui.terminal {
             let mut out = ui::stdout();
-            let before = if config.ui.terminal {
-                CLEAR
-            } else if shown.is_empty() {
-                ""
-            } else {
-                "\n"
+            let before = match (config.ui.terminal, shown.is_empty()) {
+                (true, _) => CLEAR,
+                (false, true) => "",
+                (false, false) => "\n",
             };
             out.write_all(before.as_bytes())?;
             out.write_all(&text)?;

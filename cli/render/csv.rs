@@ -1,20 +1,26 @@
 //! CSV as RFC 4180 has it, but for line ends of one byte: a header line, quotes where they are needed, an
 //! empty cell for what is missing.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use logq_query::{Answer, Datum, json};
 
 use super::Part;
 
-/// Writes a header line and one line for each row.
-pub(crate) fn write(out: &mut dyn Write, answer: &Answer, part: Part) -> io::Result<()> {
+/// Writes a header line and one line for each row. `shown` says how a text is written.
+pub(crate) fn write(
+    out: &mut dyn Write,
+    answer: &Answer,
+    part: Part,
+    shown: &dyn Fn(&str) -> Cow<'_, str>,
+) -> io::Result<()> {
     let mut line = String::new();
     if part == Part::Whole {
-        push_line(&mut line, answer.columns.iter().map(|column| column.name.as_str().into()));
+        push_line(&mut line, answer.columns.iter().map(|column| shown(&column.name)));
     }
     for row in &answer.rows {
-        push_line(&mut line, row.cells.iter().map(text));
+        push_line(&mut line, row.cells.iter().map(|datum| text(datum, shown)));
         out.write_all(line.as_bytes())?;
         line.clear();
     }
@@ -22,10 +28,10 @@ pub(crate) fn write(out: &mut dyn Write, answer: &Answer, part: Part) -> io::Res
 }
 
 /// A value without the quotes that JSON would put around it.
-fn text(datum: &Datum) -> std::borrow::Cow<'_, str> {
+fn text<'d>(datum: &'d Datum, shown: &dyn Fn(&str) -> Cow<'_, str>) -> Cow<'d, str> {
     match datum {
         Datum::Missing | Datum::Null => "".into(),
-        Datum::Str(text) => (&**text).into(),
+        Datum::Str(text) => shown(text),
         Datum::Level(level) => level.as_str().into(),
         Datum::Time(ns) => json::time_text(*ns).into(),
         other => {
@@ -36,7 +42,7 @@ fn text(datum: &Datum) -> std::borrow::Cow<'_, str> {
     }
 }
 
-fn push_line<'c>(line: &mut String, cells: impl ExactSizeIterator<Item = std::borrow::Cow<'c, str>>) {
+fn push_line<'c>(line: &mut String, cells: impl ExactSizeIterator<Item = Cow<'c, str>>) {
     // A line that is empty would be no line to many readers.
     let single = cells.len() == 1;
     for (at, cell) in cells.enumerate() {
@@ -60,7 +66,8 @@ mod tests {
 
     fn check(rows: &[Vec<Datum>], want: &str) {
         let mut out = String::new();
-        rows.iter().for_each(|row| push_line(&mut out, row.iter().map(text)));
+        rows.iter()
+            .for_each(|row| push_line(&mut out, row.iter().map(|datum| text(datum, &|text| text.into()))));
         assert_eq!(out, want);
     }
 

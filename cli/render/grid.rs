@@ -1,8 +1,10 @@
 //! Lays cells out in columns that fit a width. Knows nothing of what the cells mean.
 //!
-//! A table that is too wide first breaks its headings at underscores, then shortens its longest texts, then
-//! leaves out columns in which no row has anything, and at last shows each row as lines of `name value`.
-//! A number is never shortened: a number cut short is another number.
+//! A table that is too wide first breaks its headings at underscores, then leaves out columns in which no row
+//! has anything, then shortens its longest texts, and at last shows each row as lines of `name value`.
+//! Numbers and times are never shortened: a number cut short is another number.
+
+use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -10,6 +12,8 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 const GAP: usize = 2;
 /// A text is not shortened below this.
 const TEXT_MIN: usize = 12;
+/// A name is mostly told by so much of it; below that it gives way only when nothing else can.
+const NAME_MIN: usize = 18;
 
 /// How a cell is painted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +51,10 @@ pub(crate) struct Cell {
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    /// Numbers stand to the right and are never shortened.
+    /// Numbers stand to the right.
     pub(crate) number: bool,
+    /// Its cells are never shortened: numbers and times.
+    pub(crate) fixed: bool,
     pub(crate) cells: Vec<Cell>,
 }
 
@@ -71,46 +77,71 @@ pub(crate) struct Frame {
 
 /// Lays the columns out; all have the same number of cells.
 pub(crate) fn lay(columns: &[Column], frame: Frame) -> Laid {
-    let width = frame.width;
     let rows = columns.first().map_or(0, |column| column.cells.len());
     let all: Vec<&Column> = columns.iter().collect();
-    if let Some(widths) = fit(&all, width) {
+    if let Some(widths) = whole(&all, frame.width) {
         return Laid { text: table(&all, &widths, frame), omitted: Vec::new() };
     }
-    if 1 < rows {
-        let (some, none): (Vec<&Column>, Vec<&Column>) =
-            columns.iter().partition(|column| !column.cells.iter().all(|cell| cell.empty));
-        if let Some(widths) = fit(&some, width).filter(|_| !some.is_empty()) {
+    // One row says more about what it lacks than about what a table of it would look like.
+    let (some, none): (Vec<&Column>, Vec<&Column>) =
+        columns.iter().partition(|column| rows == 1 || !column.cells.iter().all(|cell| cell.empty));
+    let widths = whole(&some, frame.width).or_else(|| shortened_texts(&some, frame.width));
+    match widths.filter(|_| !some.is_empty()) {
+        Some(widths) => {
             let omitted = none.into_iter().map(|column| column.name.clone()).collect();
-            return Laid { text: table(&some, &widths, frame), omitted };
+            Laid { text: table(&some, &widths, frame), omitted }
         }
+        None => Laid { text: list(columns, rows, frame), omitted: Vec::new() },
     }
-    Laid { text: list(columns, rows, frame), omitted: Vec::new() }
 }
 
-/// The width of each column, or `None` when they do not fit.
-fn fit(columns: &[&Column], width: usize) -> Option<Vec<usize>> {
-    let room = width.checked_sub(GAP * columns.len().saturating_sub(1))?;
-    let cells = |column: &Column| column.cells.iter().map(|cell| cell.text.width()).max().unwrap_or(0);
-    let whole: Vec<usize> = columns.iter().map(|c| cells(c).max(c.name.width())).collect();
-    if whole.iter().sum::<usize>() <= room {
-        return Some(whole);
-    }
-    let least: Vec<usize> = columns.iter().map(|c| longest_part(&c.name)).collect();
-    let mut widths: Vec<usize> = columns.iter().zip(&least).map(|(c, &least)| cells(c).max(least)).collect();
-    // The longest text gives way first, so that short columns stay whole beside a long message.
+/// What the columns may take together.
+fn room(columns: &[&Column], width: usize) -> Option<usize> {
+    width.checked_sub(GAP * columns.len().saturating_sub(1))
+}
+
+/// The widest cell.
+fn cells(column: &Column) -> usize {
+    column.cells.iter().map(|cell| cell.text.width()).max().unwrap_or(0)
+}
+
+/// Widths in which every cell is whole; headings may break.
+fn whole(columns: &[&Column], width: usize) -> Option<Vec<usize>> {
+    let room = room(columns, width)?;
+    let one_line = |column: &Column| cells(column).max(column.name.width());
+    let broken = |column: &Column| cells(column).max(longest_part(&column.name));
+    let widths: Vec<usize> = columns.iter().map(|column| one_line(column)).collect();
+    let widths = if widths.iter().sum::<usize>() <= room {
+        widths
+    } else {
+        columns.iter().map(|c| broken(c)).collect()
+    };
+    (widths.iter().sum::<usize>() <= room).then_some(widths)
+}
+
+/// Widths in which texts give way, in turns: the longest, mostly a message, and the others, mostly names.
+fn shortened_texts(columns: &[&Column], width: usize) -> Option<Vec<usize>> {
+    let room = room(columns, width)?;
+    let least = |at: usize| longest_part(&columns[at].name);
+    let mut widths: Vec<usize> = (0..columns.len()).map(|at| cells(columns[at]).max(least(at))).collect();
+    let longest = (0..columns.len()).filter(|&at| !columns[at].fixed).max_by_key(|&at| widths[at])?;
     let mut excess = widths.iter().sum::<usize>().saturating_sub(room);
-    while 0 < excess {
-        let floor = |at: usize| least[at].max(TEXT_MIN);
-        let texts = || (0..columns.len()).filter(|&at| !columns[at].number && floor(at) < widths[at]);
-        let longest = texts().max_by_key(|&at| widths[at])?;
-        let next = texts().filter(|&at| at != longest).map(|at| widths[at]).max().unwrap_or(0);
-        let target = floor(longest).max(next).min(widths[longest] - 1);
-        let give = excess.min(widths[longest] - target);
+    for floor in [room / 2, NAME_MIN, TEXT_MIN] {
+        let give = excess.min(widths[longest].saturating_sub(floor.max(least(longest))));
         widths[longest] -= give;
         excess -= give;
+        let floor = |at: usize| floor.min(NAME_MIN).max(least(at));
+        let others = |widths: &[usize]| {
+            (0..columns.len())
+                .filter(|&at| at != longest && !columns[at].fixed && floor(at) < widths[at])
+                .max_by_key(|&at| widths[at])
+        };
+        while let Some(at) = others(&widths).filter(|_| 0 < excess) {
+            widths[at] -= 1;
+            excess -= 1;
+        }
     }
-    Some(widths)
+    (excess == 0).then_some(widths)
 }
 
 /// The parts of a heading that may stand on lines of their own: each ends behind an underscore.
@@ -198,21 +229,26 @@ fn paint(out: &mut String, text: &str, tone: Tone, color: bool) {
     }
 }
 
-/// The text in at most `width` columns; an ellipsis says that something is missing.
-pub(crate) fn shortened(text: &str, width: usize) -> std::borrow::Cow<'_, str> {
+/// The text in at most `width` columns; an ellipsis says that something is missing. Of a name or path, which has no
+/// blank in it, the middle is left out: the ends tell one from another.
+pub(crate) fn shortened(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
         return text.into();
     }
-    let mut used = 0;
-    let mut kept: String = text
-        .chars()
-        .take_while(|c| {
+    let room = width.saturating_sub(1);
+    let tail_room = if text.contains(' ') { 0 } else { room / 2 };
+    let fitting = |chars: &mut dyn Iterator<Item = char>, room: usize| -> usize {
+        let mut used = 0;
+        let fits = |c: &char| {
             used += c.width().unwrap_or(0);
-            used < width
-        })
-        .collect();
-    kept.push('\u{2026}');
-    kept.into()
+            used <= room
+        };
+        chars.take_while(fits).map(char::len_utf8).sum()
+    };
+    let head = fitting(&mut text.chars(), room - tail_room);
+    let tail = text.len() - fitting(&mut text.chars().rev(), tail_room);
+    let piece = |range: Option<&str>| range.unwrap_or_default().to_owned();
+    format!("{}\u{2026}{}", piece(text.get(..head)), piece(text.get(tail.max(head)..))).into()
 }
 
 /// Each row as lines of `name value`, with an empty line between rows.
@@ -234,7 +270,7 @@ fn list(columns: &[Column], rows: usize, frame: Frame) -> String {
             paint(&mut out, &name, Tone::Heading, color);
             let mut pad = names - name.width() + GAP;
             let room = width.saturating_sub(names + GAP);
-            let text = if column.number { cell.text.as_str().into() } else { shortened(&cell.text, room) };
+            let text = if column.fixed { cell.text.as_str().into() } else { shortened(&cell.text, room) };
             // One row of numbers reads as a sum does: right-aligned.
             if column.number {
                 pad += values.unwrap_or(0).saturating_sub(text.width());
@@ -256,7 +292,7 @@ mod tests {
     fn column(name: &str, number: bool, cells: &[&str]) -> Column {
         let cell =
             |text: &&str| Cell { text: (*text).into(), tone: Tone::Plain, empty: matches!(*text, "0" | "-") };
-        Column { name: name.into(), number, cells: cells.iter().map(cell).collect() }
+        Column { name: name.into(), number, fixed: number, cells: cells.iter().map(cell).collect() }
     }
 
     fn check(columns: &[Column], width: usize, want: &str) {
@@ -288,6 +324,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_loses_its_middle_and_a_text_its_end() {
+        assert_eq!(shortened("fireworks/accounts/models/deepseek-v3", 20), "fireworks/\u{2026}epseek-v3");
+        assert_eq!(shortened("a text of several words", 12), "a text of s\u{2026}");
+        for width in 0..30 {
+            for text in [
+                "\u{4e2d}\u{6587}\u{5b57}\u{7b26}\u{4e2d}\u{6587}",
+                "abcdefghij",
+                "ab cd ef gh ij",
+                "e\u{301}e\u{301}e\u{301}e\u{301}",
+            ] {
+                assert!(shortened(text, width).width() <= width.max(1), "{text} in {width}");
+            }
+        }
+    }
+
+    #[test]
     fn the_longest_text_gives_way_first() {
         let columns = [
             column("id", false, &["abcdefghijklmn"]),
@@ -300,7 +352,8 @@ mod tests {
     fn wide_characters_keep_the_columns_straight() {
         let columns = [column("a", false, &["\u{4e2d}\u{6587}", "x"]), column("b", false, &["1", "2"])];
         check(&columns, 80, "|a     b\n|\u{4e2d}\u{6587}  1\n|x     2");
-        assert_eq!(shortened("\u{4e2d}\u{6587}\u{5b57}\u{7b26}", 6), "\u{4e2d}\u{6587}\u{2026}");
+        assert_eq!(shortened("\u{4e2d}\u{6587}\u{5b57}\u{7b26}", 7), "\u{4e2d}\u{2026}\u{7b26}");
+        assert_eq!(shortened("\u{4e2d} \u{6587}\u{5b57}\u{7b26}", 6), "\u{4e2d} \u{6587}\u{2026}");
     }
 
     #[test]
@@ -328,7 +381,7 @@ mod tests {
     #[test]
     fn any_columns_fit_any_width() {
         let long = "0123456789".repeat(30);
-        for width in 20..100 {
+        for width in (20..100).step_by(7) {
             for count in 1..12 {
                 let columns: Vec<Column> =
                     (0..count).map(|at| column(&format!("name_{at}"), false, &[&long, "x"])).collect();

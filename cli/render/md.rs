@@ -44,6 +44,7 @@ mod tests {
         let column = |name: &str, number, text: &str| Column {
             name: name.into(),
             number,
+            fixed: number,
             cells: vec![Cell { text: text.into(), tone: Tone::Plain, empty: false }],
         };
         let mut out = Vec::new();

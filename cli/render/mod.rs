@@ -5,6 +5,7 @@ mod csv;
 pub(crate) mod grid;
 mod md;
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use jiff::tz::TimeZone;
@@ -41,11 +42,16 @@ impl Look<'_> {
     /// Writes an answer, or more rows of one.
     pub(crate) fn write_part(&self, out: &mut dyn Write, answer: &Answer, part: Part) -> Outcome<()> {
         match self.output {
-            Output::Json => writeln!(out, "{}", answer.to_json())?,
+            Output::Json => writeln!(out, "{}", ui::plain_json(&answer.to_json()))?,
             Output::Jsonl => {
-                answer.rows.iter().try_for_each(|row| writeln!(out, "{}", answer.row_json(row)))?
+                for row in &answer.rows {
+                    writeln!(out, "{}", ui::plain_json(&answer.row_json(row)))?;
+                }
             }
-            Output::Csv => csv::write(out, answer, part)?,
+            Output::Csv => {
+                let shown = if self.ui.terminal { harmless } else { exact };
+                csv::write(out, answer, part, &shown)?;
+            }
             Output::Table => self.table(out, answer, part)?,
             Output::Md => md::write(out, &self.columns(answer), part)?,
         }
@@ -54,6 +60,15 @@ impl Look<'_> {
 
     fn table(&self, out: &mut dyn Write, answer: &Answer, part: Part) -> Outcome<()> {
         if answer.rows.is_empty() {
+            return Ok(());
+        }
+        if answer.stats.answered_from == "plan" {
+            // The text of a plan is for reading to its end, not a column to fit in.
+            let lines = answer.rows.iter().flat_map(|row| &row.cells);
+            for line in lines.filter_map(|datum| if let Datum::Str(text) = datum { Some(text) } else { None })
+            {
+                writeln!(out, "{}", ui::visible(line))?;
+            }
             return Ok(());
         }
         let frame = Frame { width: self.ui.width, color: self.ui.color, headings: part == Part::Whole };
@@ -75,11 +90,22 @@ impl Look<'_> {
             Column {
                 name: ui::visible(name),
                 number: present().next().is_some() && present().all(cell::is_number),
+                fixed: present().all(|datum| cell::is_number(datum) || time(datum).is_some()),
                 cells: data().map(|datum| cell::cell(datum, self.zone, precision)).collect(),
             }
         };
         answer.columns.iter().map(|column| &column.name).enumerate().map(column).collect()
     }
+}
+
+/// A text on a terminal.
+fn harmless(text: &str) -> Cow<'_, str> {
+    ui::visible(text).into()
+}
+
+/// A text for a program.
+fn exact(text: &str) -> Cow<'_, str> {
+    text.into()
 }
 
 fn time(datum: &Datum) -> Option<i64> {

@@ -123,6 +123,8 @@ pub(crate) struct Manifest {
     pub(crate) condition: Condition,
     rewrites: u64,
     stat: Option<Stat>,
+    /// Held open, so that no other file can have the same identity meanwhile.
+    file: Option<Arc<dyn File>>,
     /// Where the next edit goes.
     end: u64,
 }
@@ -156,6 +158,7 @@ impl Manifest {
             }
             Err(error) => return Err(Error::io("the manifest cannot be opened", &path, error)),
         };
+        let file: Arc<dyn File> = file.into();
         let (bytes, stat) = read_all(&*file, &path)?;
         let head = match Head::read(&bytes) {
             ReadHead::Head(head) => head,
@@ -178,8 +181,8 @@ impl Manifest {
             }
         };
         let end = offset as u64;
-        let mut manifest =
-            Self { state: Arc::new(state), condition, rewrites: head.rewrites, stat: Some(stat), end };
+        let (state, stat, file) = (Arc::new(state), Some(stat), Some(file));
+        let mut manifest = Self { state, condition, rewrites: head.rewrites, stat, file, end };
         if manifest.condition == Condition::Torn {
             // A torn edit was never relied on. One that a bad disk took away was: files know better.
             manifest.adopt(vfs, dir)?;
@@ -231,6 +234,7 @@ impl Manifest {
         }
         manifest.end += edit.len() as u64;
         manifest.stat = file.stat().ok();
+        manifest.file = Some(file.into());
         Ok(manifest)
     }
 
@@ -295,7 +299,7 @@ fn rebuild(vfs: &dyn Vfs, dir: &Path, known: Option<&State>, why: &str) -> Resul
         }
     }
     let condition = Condition::Rebuilt(why.into());
-    Ok(Manifest { state: Arc::new(state), condition, rewrites: 0, stat: None, end: 0 })
+    Ok(Manifest { state: Arc::new(state), condition, rewrites: 0, stat: None, file: None, end: 0 })
 }
 
 /// The heads of all active files that have one.

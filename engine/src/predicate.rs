@@ -44,6 +44,8 @@ pub enum Test {
     Exists,
     /// The field is not there, or null.
     Missing,
+    /// The value is a number, a duration or money, or a text that is a number as a whole.
+    Number,
     /// The value compares with a literal.
     Compare(Comparison, Literal),
     /// The value equals one of these.
@@ -142,6 +144,11 @@ impl Test {
         match self {
             Self::Exists => true,
             Self::Missing => false,
+            Self::Number => match value {
+                Value::Int(_) => true,
+                Value::Str(text) => Number::parse(text).is_some(),
+                _ => Number::of(value).is_some(),
+            },
             Self::Compare(comparison, literal) => comparison.holds(value, literal.value()),
             Self::In(literals) => literals.iter().any(|one| Comparison::Eq.holds(value, one.value())),
             Self::Text(test) => text_matches(test, value),
@@ -150,7 +157,7 @@ impl Test {
 
     fn cost(&self) -> u32 {
         match self {
-            Self::Exists | Self::Missing => 0,
+            Self::Exists | Self::Missing | Self::Number => 0,
             Self::Compare(..) => 1,
             Self::In(_) => 2,
             Self::Text(test) => test.cost(),
@@ -439,6 +446,7 @@ impl fmt::Display for Test {
         match self {
             Self::Exists => f.write_str(" exists"),
             Self::Missing => f.write_str(" missing"),
+            Self::Number => f.write_str(" is a number"),
             Self::Compare(comparison, literal) => write!(f, " {comparison} {literal}"),
             Self::In(literals) => {
                 f.write_str(" in (")?;
@@ -736,6 +744,7 @@ mod tests {
         let test = prop_oneof![
             Just(Test::Exists),
             Just(Test::Missing),
+            Just(Test::Number),
             (comparison, any_literal()).prop_map(|(comparison, literal)| Test::Compare(comparison, literal)),
             prop::collection::vec(any_literal(), 0..4).prop_map(Test::In),
             Just(Test::Text(TextTest::word("error"))),

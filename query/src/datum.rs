@@ -163,6 +163,16 @@ impl Datum {
 
     /// The order of sorting; what is missing comes last, whichever the direction.
     pub(crate) fn order(&self, other: &Self, descending: bool) -> Ordering {
+        // Most columns hold values of one kind, which need no common ground.
+        let same = match (self, other) {
+            (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
+            (Self::Str(a), Self::Str(b)) => Some(a.cmp(b)),
+            (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
+            _ => None,
+        };
+        if let Some(order) = same {
+            return if descending { order.reverse() } else { order };
+        }
         match (self.is_missing(), other.is_missing()) {
             (true, true) => Ordering::Equal,
             (true, false) => Ordering::Greater,

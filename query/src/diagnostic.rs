@@ -214,19 +214,21 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
     }
     // A slip for every three characters, so that short names do not resemble everything.
     let allowed = (length / 3).clamp(1, 3);
-    let mut near: Vec<(usize, &str)> = candidates
+    let mut near: Vec<(usize, usize, &str)> = candidates
         .into_iter()
         .filter(|c| c.len().abs_diff(name.len()) <= 12 && *c != name)
         .filter_map(|candidate| {
             let other = candidate.to_lowercase();
             let distance = distance(&lower, &other);
             let part = 4 <= length && (other.starts_with(&lower) || other.ends_with(&format!("_{lower}")));
-            (distance <= allowed).then_some((distance, candidate)).or(part.then_some((allowed, candidate)))
+            let slips = (distance <= allowed).then_some(distance).or(part.then_some(allowed))?;
+            // Of equally near ones the one of the same length is likelier: letters are swapped more often than lost.
+            Some((slips, other.len().abs_diff(lower.len()), candidate))
         })
         .collect();
     near.sort_unstable();
     near.dedup();
-    near.into_iter().take(3).map(|(_, candidate)| candidate).collect()
+    near.into_iter().take(3).map(|(_, _, candidate)| candidate).collect()
 }
 
 #[cfg(test)]

@@ -146,8 +146,8 @@ impl<'t> Lexer<'t> {
     fn after_name(&self) -> bool {
         let mut before = self.tokens.iter().rev().skip(1);
         match before.next() {
-            Some(token) if token.is("not") => matches!(before.next(), Some(t) if is_name(t)),
-            Some(token) => is_name(token),
+            Some(token) if token.is("not") => before.next().is_some_and(is_operand),
+            Some(token) => is_operand(token),
             None => false,
         }
     }
@@ -416,6 +416,11 @@ impl<'t> Lexer<'t> {
 /// Whether a token may name a field.
 pub(crate) fn is_name(token: &Token<'_>) -> bool {
     matches!(token.kind, Kind::Word | Kind::Name)
+}
+
+/// Whether a token may name a field in a condition: the words that join conditions do not.
+fn is_operand(token: &Token<'_>) -> bool {
+    is_name(token) && !["and", "or", "not", "where"].iter().any(|word| token.is(word))
 }
 
 fn is_name_start(c: char) -> bool {

@@ -15,6 +15,7 @@ use nom::{Err, IResult, Parser as _};
 
 use crate::ast::{self, Clause, Name, Noun, Pipe, Place, Query, SortKey, Stats, Top, Value};
 use crate::diagnostic::{self, Diagnostic};
+use crate::functions;
 use crate::lex;
 use crate::token::{Kind, Token, Tokens};
 use crate::units;
@@ -171,6 +172,11 @@ impl Collector {
             let message = format!("`{text}` is searched as text");
             let help = "keys are separated by commas and `top` needs `by`; text is clearer in quotes";
             self.problems.push(Diagnostic::warning("Q0205", place.0, message).help(help));
+        } else if let Clause::Text(ast::Expr::Term(ast::Term::Search { field: None, what: ast::Search::Word(word), place }), _) = found
+            && functions::is_name(word)
+        {
+            let problem = Diagnostic::warning("Q0105", place.0, format!("`{word}` is searched as text"));
+            self.problems.push(problem.help(format!("a function needs a field: `{word}(latency)`; text is clearer in quotes")));
         } else if let Clause::Text(text, _) = found
             && let Some((word, span)) = first_word(text)
             && let Some(near) = CLAUSES.iter().find(|clause| one_slip(&word.to_ascii_lowercase(), clause))
@@ -254,13 +260,22 @@ fn shown(token: &Token<'_>) -> String {
     short
 }
 
-/// Where to go on after a clause that went wrong: at the next word that opens one.
+/// Where to go on after a clause that went wrong: at the next word that opens one, outside of the parentheses that
+/// the clause opened.
 fn resync(input: Tokens<'_>) -> Tokens<'_> {
-    let mut rest = input.rest();
-    while let Some(token) = rest.first() {
-        if token.kind == Kind::Pipe || (opens_clause(rest) && !token.is("and")) {
-            break;
+    let mut rest = input;
+    let mut depth = 0_usize;
+    let mut before: Option<&Token<'_>> = None;
+    while let Some(token) = rest.first().filter(|t| t.kind != Kind::Pipe) {
+        // `vs previous`, `order by` and `group by` are one clause each.
+        let inside = before.is_none_or(|t| t.is("vs") || t.is("order") || t.is("group"));
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ if depth == 0 && !inside && opens_clause(rest) => break,
+            _ => {}
         }
+        before = Some(token);
         rest = rest.rest();
     }
     rest
@@ -567,3 +582,6 @@ fn set(input: Tokens<'_>) -> Parsed<'_, (Name, ast::Arith)> {
     let (rest, value) = must(measure::arith, "Q0201", "arithmetic over fields", "`set total = a + b`")(rest)?;
     Ok((rest, (name, value)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,7 @@ impl Query {
     pub fn explain(&self, session: &Session, now: i64) -> Result<String> {
         let (plan, _) = self.bind(session, now)?;
         let expanded = plan.expanded();
-        Ok(format!("{expanded}\n\n{}", optimize(plan, &session.rules)))
+        Ok(format!("{expanded}\n{}", optimize(plan, &session.rules)))
     }
 
     /// Answers the query from what the store holds at this moment.

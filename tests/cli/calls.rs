@@ -63,7 +63,7 @@ fn no_store_is_exit_2_with_the_way_out() {
 fn a_bad_query_shows_the_place_and_answers_nothing() {
     let place = Place::new();
     place.run(["append", "message=x"]).good();
-    let ran = place.run(["tokens wher model=x"]).ends(2, "^");
+    let ran = place.run(["tokens where model="]).ends(2, "^");
     assert!(ran.err.starts_with("logq: "), "{}", ran.err);
     assert_eq!(ran.out, "");
     let ran = place.run(["select * from events"]).ends(2, "help: ");

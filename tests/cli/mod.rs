@@ -14,93 +14,93 @@ use std::process::{Command, Stdio};
 
 /// What one run of the command left behind.
 #[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     /// The run, which has to be a success.
     #[track_caller]
-    fn good(self) -> Self {
+    pub(crate) fn good(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
         self
     }
 
     /// The run, which has to end with this code and say this on standard error.
     #[track_caller]
-    fn ends(self, code: i32, said: &str) -> Self {
+    pub(crate) fn ends(self, code: i32, said: &str) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert!(self.err.contains(said), "{said:?} is not in {:?}", self.err);
         self
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 }
 
 /// A temporary directory with a store in it.
-struct Place {
-    dir: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.path("store")
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
     /// The command on this store, in an environment that says nothing.
-    fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = bare(self.dir.path());
         command.env("LOGQ_STORE", self.store()).args(args);
         command
     }
 
-    fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
         run(&mut self.command(args), b"")
     }
 
-    fn run_with<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>, input: &[u8]) -> Ran {
+    pub(crate) fn run_with<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>, input: &[u8]) -> Ran {
         run(&mut self.command(args), input)
     }
 
     /// A query whose answer is JSON.
     #[track_caller]
-    fn json(&self, query: &str) -> serde_json::Value {
+    pub(crate) fn json(&self, query: &str) -> serde_json::Value {
         self.run(["-o", "json", query]).good().json()
     }
 
     /// How many events there are.
     #[track_caller]
-    fn count(&self) -> i64 {
+    pub(crate) fn count(&self) -> i64 {
         self.json("events | stats count")["rows"][0]["count"].as_i64().unwrap()
     }
 
     /// The files that hold records.
-    fn active_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn active_files(&self) -> Vec<PathBuf> {
         let all = std::fs::read_dir(self.store().join("active")).unwrap().map(|entry| entry.unwrap().path());
         all.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
     }
 }
 
 /// The command in `dir`, in an environment that says nothing.
-fn bare(dir: &Path) -> Command {
+pub(crate) fn bare(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_logq"));
     command.current_dir(dir).env("HOME", dir);
     for name in ["LOGQ_STORE", "LOGQ_NOW", "NO_COLOR", "XDG_DATA_HOME", "TERM"] {
@@ -109,7 +109,7 @@ fn bare(dir: &Path) -> Command {
     command
 }
 
-fn run(command: &mut Command, input: &[u8]) -> Ran {
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();

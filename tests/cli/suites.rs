@@ -65,5 +65,5 @@ fn queries_are_timed_on_the_store_that_is_named() {
     }
     let ran = place.run_with(["bench", "-o", "json", "--queries", "-"], b"fields\n").good();
     assert_eq!(ran.json()["queries"][0]["query"], "fields");
-    place.run_with(["bench", "--queries", "-"], b"tokens wher x\n").ends(2, "^");
+    place.run_with(["bench", "--queries", "-"], b"tokens where model=\n").ends(2, "^");
 }

@@ -43,11 +43,6 @@ pub(crate) fn run(config: &Config, args: &Bench) -> Outcome {
     };
     let mut report = Report { json, all: Vec::new() };
     let place = Place::new(config.named_store())?;
-    if !json {
-        let mut out = ui::stdout();
-        writeln!(out, "{:<44} {:>14} {:<9} {:>12}  compared with", "measured", "value", "unit", "ratio")?;
-        out.flush()?;
-    }
     baseline::run(&place, &mut report)?;
     speed::run(&place, args, &mut report)?;
     report.finish(&place)
@@ -92,9 +87,9 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn add(&mut self, measured: Measured) -> Outcome<()> {
         if !self.json {
-            let ratio = measured.ratio.map(|ratio| format!("{}x", figure(ratio))).unwrap_or_default();
+            let ratio = measured.ratio.map(|ratio| format!("{}x", multiple(ratio))).unwrap_or_default();
             let against = match measured.baseline {
-                Some((value, what)) => format!("{} {what}", figure(value)),
+                Some((value, what)) => format!("of {} {what}", figure(value)),
                 None => String::new(),
             };
             let gap = if against.is_empty() || measured.note.is_empty() { "" } else { "; " };
@@ -126,6 +121,11 @@ impl Report {
         out.flush()?;
         Ok(Exit::Done)
     }
+}
+
+/// A ratio: three digits that matter, grouped.
+fn multiple(ratio: f64) -> String {
+    if ratio < 10.0 { format!("{ratio:.2}") } else { figure(ratio) }
 }
 
 /// A number with four digits that matter, grouped.

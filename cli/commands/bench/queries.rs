@@ -10,12 +10,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use logq_engine::Store;
-use logq_query::{Answer, Datum, Query};
+use logq_query::{Answer, Datum};
 use serde_json::json;
 
 use super::median;
 use crate::args::Output;
-use crate::commands::{open_to_read, query};
+use crate::commands::open_to_read;
+use crate::commands::query::Question;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ui;
@@ -86,8 +87,7 @@ fn milliseconds(took: Duration) -> f64 {
 
 /// Runs the query from its text on; says how many rows it answered.
 fn ask(config: &Config, store: &Store, text: &str) -> Outcome<usize> {
-    let session = query::session(config, config.output())?;
-    Ok(Query::parse(text)?.run(store, &session)?.rows.len())
+    Ok(Question::new(config, text, Output::Json)?.ask(store)?.rows.len())
 }
 
 /// The whole number in a column of an answer of one row.

@@ -114,7 +114,7 @@ fn synced(place: &Place, count: usize, pool: &[Event], report: &mut Report) -> O
 }
 
 /// The least that one durable write costs: `pwrite` and `fdatasync` on a file whose blocks are reserved.
-fn bare_loop(place: &Place, count: usize, size: usize) -> Outcome<f64> {
+pub(crate) fn bare_loop(place: &Place, count: usize, size: usize) -> Outcome<f64> {
     let path = place.fresh();
     let broken = |error: io::Error| Failure::broken(format!("the bare loop: {}: {error}", path.display()));
     let file = File::create_new(&path).map_err(broken)?;

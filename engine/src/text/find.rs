@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
-/// Positions that one step of the scan looks at. Two SSE2 registers: 16 cost 20% more on a message of 150
-/// bytes, 64 leave more of a short text to the loop of single steps.
+/// Positions that one step of the scan looks at: two SSE2 registers. Measured over a message of 158 bytes:
+/// 18 ns if the word is not there (25 with 16 lanes, 18 with 64), 33 ns if it is (35 and 46).
 const LANES: usize = 32;
 
 /// The same for a text that is too short for that.
@@ -238,8 +238,8 @@ fn other_spellings(folded: char) -> &'static [char] {
         table[18] = &['S', '\u{17f}'];
         table
     };
-    /// The same for all other characters, found by folding every one of the scripts that have case: a
-    /// quarter of a millisecond, once, and only for a needle that is not ASCII.
+    /// The same for all other characters, found by folding every one of the scripts that have case: about
+    /// a millisecond, once, and only for a needle that is not ASCII.
     static WIDE: LazyLock<HashMap<char, Vec<char>>> = LazyLock::new(|| {
         let mut spellings: HashMap<char, Vec<char>> = HashMap::new();
         let cased = ['\u{80}'..='\u{2e7f}', '\u{a640}'..='\u{abff}', '\u{fb00}'..='\u{1ffff}'];

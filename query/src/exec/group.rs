@@ -4,13 +4,12 @@ use jiff::tz::TimeZone;
 use logq_engine::Value;
 use logq_engine::compare::{put_key, take_key};
 use logq_engine::predicate::Compiled;
-use std::collections::HashMap;
 
 use super::Budget;
 use super::aggregate::{Aggregate, Rows};
 use super::arith::{Bound, slot};
 use super::columns::Columns;
-use super::hash::KeyHash;
+use super::hash::KeyTable;
 use super::table::{Row, Table, compile};
 use crate::calendar::Bucket;
 use crate::datum::Datum;
@@ -61,7 +60,7 @@ impl<'p> Grouping<'p> {
     /// An empty result of one thread.
     pub(super) fn state(&self) -> State {
         State {
-            groups: HashMap::default(),
+            groups: KeyTable::default(),
             measures: self.group.measures.iter().map(Aggregate::new).collect(),
             bucket: None,
             key: Vec::new(),
@@ -74,21 +73,21 @@ impl<'p> Grouping<'p> {
     /// The result as rows: time bucket, keys, measures; in no order.
     pub(super) fn finish(&self, mut state: State) -> Table {
         // Without keys there is one group, also of no rows.
-        if self.group.keys.is_empty() && self.group.per.is_none() && state.groups.is_empty() {
-            state.groups.insert(Box::from(&[][..]), 0);
+        if self.group.keys.is_empty() && self.group.per.is_none() && state.groups.len() == 0 {
+            state.groups.number(&[]);
             state.measures.iter_mut().for_each(|measure| measure.grow(1));
         }
         let time = self.group.per.map(|_| "time".to_owned());
         let names = self.group.measures.iter().map(|measure| measure.name.clone());
         let columns: Vec<String> = time.into_iter().chain(self.group.keys.iter().cloned()).chain(names).collect();
         let mut rows = Vec::with_capacity(state.groups.len());
-        for (key, group) in &state.groups {
+        for group in 0..state.groups.len() {
             let mut cells = Vec::with_capacity(columns.len());
-            let mut rest: &[u8] = key;
+            let mut rest = state.groups.key(group);
             while let Some(value) = take_key(&mut rest) {
                 cells.push(Datum::of(value));
             }
-            cells.extend(state.measures.iter_mut().map(|measure| measure.finish(*group as usize)));
+            cells.extend(state.measures.iter_mut().map(|measure| measure.finish(group)));
             rows.push(Row::computed(cells));
         }
         Table { columns, rows, natural: false }
@@ -97,7 +96,7 @@ impl<'p> Grouping<'p> {
 
 /// The groups that one thread has found so far.
 pub(super) struct State {
-    groups: HashMap<Box<[u8]>, u32, KeyHash>,
+    groups: KeyTable,
     measures: Vec<Aggregate>,
     /// The bucket of the row before: times mostly come in order.
     bucket: Option<(i64, i64)>,
@@ -171,15 +170,11 @@ impl State {
         {
             return Some(*group);
         }
-        let group = match self.groups.get(self.key.as_slice()) {
-            Some(group) => *group,
-            None => {
-                let group = u32::try_from(self.groups.len()).ok()?;
-                self.groups.insert(self.key.as_slice().into(), group);
-                *added += self.key.len();
-                group
-            }
-        };
+        let before = self.groups.len();
+        let group = self.groups.number(&self.key)?;
+        if before < self.groups.len() {
+            *added += self.key.len();
+        }
         self.last.0.clone_from(&self.key);
         self.last.1 = Some(group);
         Some(group)
@@ -197,14 +192,8 @@ impl State {
 
     /// Takes in what another thread found.
     pub(super) fn merge(&mut self, other: Self) {
-        let mut map = vec![0_u32; other.groups.len()];
-        for (key, theirs) in other.groups {
-            let next = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
-            let ours = *self.groups.entry(key).or_insert(next);
-            if let Some(place) = map.get_mut(theirs as usize) {
-                *place = ours;
-            }
-        }
+        let theirs = 0..other.groups.len();
+        let map: Vec<u32> = theirs.map(|group| self.groups.number(other.groups.key(group)).unwrap_or(u32::MAX)).collect();
         let count = self.groups.len();
         for (measure, more) in self.measures.iter_mut().zip(other.measures) {
             measure.grow(count);

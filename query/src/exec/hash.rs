@@ -67,3 +67,103 @@ impl Hasher for KeyHasher {
         self.state
     }
 }
+
+/// Numbers keys from 0 in the order in which they first come. The bytes of all keys lie in one piece of memory, so that
+/// a million groups are not a million allocations.
+#[derive(Default)]
+pub(super) struct KeyTable {
+    /// The number of a key plus one, by hash; 0 is empty. A power of two, at most half full.
+    slots: Vec<u32>,
+    hashes: Vec<u64>,
+    /// Where each key ends in `bytes`; it starts where the one before ends.
+    ends: Vec<usize>,
+    bytes: Vec<u8>,
+    hash: KeyHash,
+}
+
+/// Slots of a table with its first key.
+const SLOTS_MIN: usize = 64;
+
+impl KeyTable {
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The key of this number.
+    pub(super) fn key(&self, number: usize) -> &[u8] {
+        let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.get(number).and_then(|end| self.bytes.get(start..*end)).unwrap_or_default()
+    }
+
+    /// The number of a key, which is added if it is not there. `None` when there are more than 2^32 - 2.
+    #[inline]
+    pub(super) fn number(&mut self, key: &[u8]) -> Option<u32> {
+        if self.slots.len() <= 2 * self.ends.len() {
+            self.grow();
+        }
+        let mut hasher = self.hash.build_hasher();
+        hasher.write(key);
+        let hash = hasher.finish();
+        let mask = self.slots.len() - 1;
+        let mut at = place(hash, mask);
+        loop {
+            match self.slots.get(at).copied() {
+                Some(0) | None => break,
+                Some(used) => {
+                    let number = used as usize - 1;
+                    if self.hashes.get(number) == Some(&hash) && self.key(number) == key {
+                        return Some(used - 1);
+                    }
+                }
+            }
+            at = (at + 1) & mask;
+        }
+        let used = u32::try_from(self.ends.len() + 1).ok()?;
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = used;
+        }
+        self.hashes.push(hash);
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len());
+        Some(used - 1)
+    }
+
+    fn grow(&mut self) {
+        let len = (2 * self.slots.len()).max(SLOTS_MIN);
+        self.slots = vec![0; len];
+        for (used, hash) in (1..).zip(&self.hashes) {
+            let mut at = place(*hash, len - 1);
+            while self.slots.get(at).is_some_and(|slot| *slot != 0) {
+                at = (at + 1) & (len - 1);
+            }
+            if let Some(slot) = self.slots.get_mut(at) {
+                *slot = used;
+            }
+        }
+    }
+}
+
+/// The first slot of a hash.
+#[expect(clippy::cast_possible_truncation, reason = "only the bits under the mask are used")]
+fn place(hash: u64, mask: usize) -> usize {
+    (hash ^ (hash >> 32)) as usize & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_keep_their_numbers_through_growth() {
+        let mut table = KeyTable::default();
+        for round in 0..2 {
+            for number in 0..5000_u32 {
+                assert_eq!(table.number(format!("key {number}").as_bytes()), Some(number), "round {round}");
+            }
+        }
+        assert_eq!(table.number(b""), Some(5000));
+        assert_eq!(table.number(b""), Some(5000));
+        assert_eq!((table.len(), table.key(4999), table.key(5000)), (5001, &b"key 4999"[..], &b""[..]));
+    }
+}

@@ -81,6 +81,8 @@ struct Reader<'r> {
 pub(super) struct Held {
     rows: Vec<Row>,
     keys: Option<SortKeys>,
+    /// Of a sort, the last row that is wanted of those that were held once: what comes after it is not.
+    worst: Option<Row>,
     /// Bytes that the rows hold, at most.
     size: usize,
 }
@@ -91,7 +93,7 @@ impl Reader<'_> {
             Wanted::First(sort, _) => Some(SortKeys::new(sort, self.columns)),
             _ => None,
         };
-        Held { rows: Vec::new(), keys, size: 0 }
+        Held { rows: Vec::new(), keys, worst: None, size: 0 }
     }
 
     fn read(&self, held: &mut Held, part: &Part<'_>, budget: &Budget) -> Result<logq_engine::ScanStats> {
@@ -115,6 +117,11 @@ impl Reader<'_> {
         let mut added = 0;
         for (row, time) in batch.times().iter().enumerate() {
             if (newest && *time < floor) || self.filter.is_some_and(|filter| !filter.matches(&columns.row(row))) {
+                continue;
+            }
+            if let (Some(worst), Some(keys)) = (&held.worst, &held.keys)
+                && !keys.before(&columns, row, (*time, batch.id(row)), worst)
+            {
                 continue;
             }
             let row = self.row(batch, &columns, row, *time);
@@ -160,10 +167,11 @@ impl Reader<'_> {
 }
 
 fn cut_first(held: &mut Held, count: usize) {
-    let Held { rows, keys: Some(keys), .. } = held else { return };
+    let Held { rows, keys: Some(keys), worst, .. } = held else { return };
     if count.saturating_mul(2).max(count.saturating_add(1024)) <= rows.len() {
         rows.sort_by(|a, b| keys.order(a, b));
         rows.truncate(count);
+        *worst = rows.last().map(|row| Row { fields: Vec::new(), ..row.clone() });
     }
 }
 

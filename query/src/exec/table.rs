@@ -1,7 +1,7 @@
 //! Table: rows that are held in memory, and the steps over them.
 
 use logq_engine::predicate::Compiled;
-use logq_engine::{Predicate, RecordId};
+use logq_engine::{Predicate, RecordId, Value};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
@@ -84,11 +84,26 @@ impl Table {
 
     pub(super) fn sort(&mut self, sort: &Sort) {
         let keys = SortKeys::new(sort, &self.columns);
-        self.rows.sort_by(|a, b| keys.order(a, b));
-        if let Some(first) = sort.first {
-            self.rows.truncate(first);
-        }
         self.natural = false;
+        match sort.first {
+            Some(first) if 0 < first && first < self.rows.len() / 2 => self.first(&keys, first),
+            _ => self.rows.sort_by(|a, b| keys.order(a, b)),
+        }
+    }
+
+    /// Keeps the first rows of an order, in that order, without sorting the others.
+    fn first(&mut self, keys: &SortKeys, count: usize) {
+        let mut places: Vec<usize> = (0..self.rows.len()).collect();
+        // Equal rows stay in the order in which they are.
+        let order = |a: &usize, b: &usize| match (self.rows.get(*a), self.rows.get(*b)) {
+            (Some(one), Some(other)) => keys.order(one, other).then(a.cmp(b)),
+            _ => Ordering::Equal,
+        };
+        places.select_nth_unstable_by(count, order);
+        places.truncate(count);
+        places.sort_by(order);
+        let take = |at: &usize| self.rows.get_mut(*at).map(|row| std::mem::replace(row, Row::computed(Vec::new())));
+        self.rows = places.iter().filter_map(take).collect();
     }
 
     /// Cuts; true where there was more.
@@ -202,6 +217,18 @@ impl SortKeys {
         Self { keys: sort.keys.iter().filter_map(key).collect() }
     }
 
+    /// Whether a record stands before `worst`, the last row of those that are wanted.
+    pub(super) fn before(&self, columns: &Columns<'_>, row: usize, at: (i64, RecordId), worst: &Row) -> bool {
+        for (place, descending) in &self.keys {
+            let Some(theirs) = worst.cells.get(*place) else { continue };
+            let order = order_values(columns.get(*place).get(row).copied().flatten(), theirs, *descending);
+            if order != Ordering::Equal {
+                return order == Ordering::Less;
+            }
+        }
+        at < (worst.time, worst.id)
+    }
+
     /// By the keys, then by (time, writer, sequence).
     pub(super) fn order(&self, a: &Row, b: &Row) -> Ordering {
         for (at, descending) in &self.keys {
@@ -213,5 +240,14 @@ impl SortKeys {
             }
         }
         (a.time, a.id).cmp(&(b.time, b.id))
+    }
+}
+
+/// As [`Datum::order`], without copying the first value.
+fn order_values(value: Option<Value<'_>>, other: &Datum, descending: bool) -> Ordering {
+    match (value, other) {
+        (Some(Value::Int(a)), Datum::Int(b)) if descending => b.cmp(&a),
+        (Some(Value::Int(a)), Datum::Int(b)) => a.cmp(b),
+        _ => Datum::of(value).order(other, descending),
     }
 }

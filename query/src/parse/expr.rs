@@ -7,34 +7,45 @@ use crate::lex::is_name;
 use crate::token::{Kind, Op, Token, Tokens};
 use crate::units;
 
-/// A condition: `or` of `and` of `not`.
-pub(super) fn expr(input: Tokens<'_>) -> Parsed<'_, Expr> {
-    let (mut rest, first) = all_of(input)?;
-    let mut parts = vec![first];
-    while let Some(token) = rest.first().filter(|t| t.is("or")) {
-        let (after, part) = operand(all_of, rest.rest(), token)?;
-        parts.push(part);
-        rest = after;
-    }
-    Ok((rest, joined(parts, Expr::Or)))
+/// One level of parentheses while it is being read. Levels lie on a stack of their own, not on the thread's.
+#[derive(Default)]
+struct Level<'t> {
+    /// The parenthesis that opened it.
+    open: Option<&'t Token<'t>>,
+    /// What `or` has joined so far, and what `and` has joined since the last `or`.
+    any: Vec<Expr>,
+    all: Vec<Expr>,
+    /// An odd number of `not` stands before the next term.
+    negated: bool,
+    /// The `and`, `or` or `not` that a term must follow.
+    word: Option<&'t Token<'t>>,
 }
 
-fn all_of(input: Tokens<'_>) -> Parsed<'_, Expr> {
-    let (mut rest, first) = negation(input)?;
-    let mut parts = vec![first];
-    loop {
-        let (after, part) = match rest.first() {
-            Some(token) if token.is("and") => operand(negation, rest.rest(), token)?,
-            _ => match negation(rest) {
-                Ok(found) => found,
-                Err(Err::Error(_)) => break,
-                Err(failure) => return Err(failure),
-            },
-        };
-        parts.push(part);
-        rest = after;
+impl<'t> Level<'t> {
+    fn term(&mut self, term: Expr) {
+        self.word = None;
+        let negated = std::mem::take(&mut self.negated);
+        self.all.push(match term {
+            // Two negations are none, however they are written.
+            Expr::Not(inner) if negated => *inner,
+            term if negated => Expr::Not(Box::new(term)),
+            term => term,
+        });
     }
-    Ok((rest, joined(parts, Expr::And)))
+
+    fn or(&mut self, word: &'t Token<'t>) {
+        self.any.push(joined(std::mem::take(&mut self.all), Expr::And));
+        self.word = Some(word);
+    }
+
+    fn finish(mut self) -> Expr {
+        self.any.push(joined(self.all, Expr::And));
+        joined(self.any, Expr::Or)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.any.is_empty() && self.all.is_empty()
+    }
 }
 
 fn joined(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
@@ -48,43 +59,81 @@ fn joined(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
     }
 }
 
-/// What must follow `and`, `or`, `not`.
-fn operand<'t>(parser: fn(Tokens<'t>) -> Parsed<'t, Expr>, input: Tokens<'t>, word: &Token<'_>) -> Parsed<'t, Expr> {
-    match parser(input) {
-        Err(Err::Error(_)) => {
-            let problem = Diagnostic::error("Q0201", word.span, format!("no condition follows `{}`", shown(word)));
-            fail(problem.help("quote the word to search for it"))
-        }
-        result => result,
-    }
-}
-
-/// A run of `not` and a term. The run is walked, not recursed into.
-fn negation(input: Tokens<'_>) -> Parsed<'_, Expr> {
+/// A condition: `or` of `and` of `not` of terms and parentheses.
+pub(super) fn expr(input: Tokens<'_>) -> Parsed<'_, Expr> {
+    let mut outer: Vec<Level<'_>> = Vec::new();
+    let mut level = Level::default();
     let mut rest = input;
-    let mut negated = false;
-    let mut last = None;
-    while let Some(token) = rest.first().filter(|t| t.is("not") && !is_field_term(rest)) {
-        negated = !negated;
-        last = Some(token);
+    loop {
+        match rest.first() {
+            Some(token) if token.is("not") && !is_field_term(rest) => {
+                level.negated = !level.negated;
+                level.word = Some(token);
+                rest = rest.rest();
+                continue;
+            }
+            Some(token) if token.kind == Kind::Open => {
+                outer.push(std::mem::replace(&mut level, Level { open: Some(token), ..Level::default() }));
+                rest = rest.rest();
+                continue;
+            }
+            _ => {}
+        }
+        match primary(rest) {
+            Ok((after, term)) => {
+                level.term(term);
+                rest = after;
+            }
+            Err(Err::Error(_)) if level.word.is_none() && !level.is_empty() => match level.open {
+                None => return Ok((rest, level.finish())),
+                Some(open) => return unclosed(rest, open),
+            },
+            Err(Err::Error(_)) => return no_term(&level),
+            Err(failure) => return Err(failure),
+        }
+        while level.open.is_some() && rest.first().is_some_and(|t| t.kind == Kind::Close) {
+            let inner = std::mem::replace(&mut level, outer.pop().unwrap_or_default());
+            level.term(inner.finish());
+            rest = rest.rest();
+        }
+        match rest.first() {
+            Some(token) if token.is("and") => level.word = Some(token),
+            Some(token) if token.is("or") => level.or(token),
+            _ => continue,
+        }
         rest = rest.rest();
     }
-    let (rest, inner) = match last {
-        Some(token) => operand(primary, rest, token)?,
-        None => primary(rest)?,
-    };
-    // `not (not x)` keeps its shape through printing and parsing: printing would join the two words.
-    let inner = match inner {
-        Expr::Not(inner) if negated => return Ok((rest, *inner)),
-        inner => inner,
-    };
-    Ok((rest, if negated { Expr::Not(Box::new(inner)) } else { inner }))
 }
 
+/// A term is missing: after a word that needs one, in parentheses, or there is no condition at all.
+fn no_term<'t, T>(level: &Level<'_>) -> Parsed<'t, T> {
+    if let Some(word) = level.word {
+        let problem = Diagnostic::error("Q0201", word.span, format!("no condition follows `{}`", shown(word)));
+        return fail(problem.help("quote the word to search for it"));
+    }
+    match level.open {
+        None => other(),
+        Some(open) => {
+            let problem = Diagnostic::error("Q0201", open.span, "no condition follows this `(`");
+            fail(problem.help("parentheses hold conditions; quote text that holds one"))
+        }
+    }
+}
+
+fn unclosed<'t, T>(rest: Tokens<'t>, open: &Token<'_>) -> Parsed<'t, T> {
+    match rest.first() {
+        Some(token) if token.kind != Kind::Pipe => {
+            let message = format!("`{}` cannot stand inside parentheses", shown(token));
+            fail(Diagnostic::error("Q0204", token.span, message).help("clauses stand outside; quote a keyword to search for it"))
+        }
+        _ => fail(Diagnostic::error("Q0203", open.span, "this `(` is never closed").help("add `)`")),
+    }
+}
+
+/// A term without parentheses around it.
 fn primary(input: Tokens<'_>) -> Parsed<'_, Expr> {
     let Some(first) = input.first() else { return other() };
     match first.kind {
-        Kind::Open => parentheses(input, first),
         Kind::Quoted | Kind::Single => search(input, first, Search::Phrase(first.text.to_string())),
         Kind::Exact => search(input, first, Search::Exact(first.text.to_string())),
         Kind::Regex { .. } => search(input, first, Search::Regex(regex_of(first))),
@@ -93,19 +142,6 @@ fn primary(input: Tokens<'_>) -> Parsed<'_, Expr> {
             Ok((rest, Expr::Term(term)))
         }
         _ => other(),
-    }
-}
-
-fn parentheses<'t>(input: Tokens<'t>, open: &Token<'_>) -> Parsed<'t, Expr> {
-    let inner = must(expr, "Q0201", "a condition", "parentheses hold conditions; quote text that holds one");
-    let (rest, inner) = inner(input.rest())?;
-    match rest.first() {
-        Some(token) if token.kind == Kind::Close => Ok((rest.rest(), inner)),
-        Some(token) if token.kind != Kind::Pipe => {
-            let message = format!("`{}` cannot stand inside parentheses", shown(token));
-            fail(Diagnostic::error("Q0204", token.span, message).help("clauses stand outside; quote a keyword to search for it"))
-        }
-        _ => fail(Diagnostic::error("Q0203", open.span, "this `(` is never closed").help("add `)`")),
     }
 }
 
@@ -121,12 +157,12 @@ fn regex_of(token: &Token<'_>) -> Regex {
 /// Whether the next token is a field because of what follows it, even when it is called like a keyword or noun.
 pub(super) fn is_field_term(input: Tokens<'_>) -> bool {
     let (Some(first), Some(next)) = (input.first(), input.get(1)) else { return false };
-    if !is_name(first) {
+    if !is_name(first) || first.is("where") {
         return false;
     }
     match next.kind {
         Kind::Op(_) | Kind::Colon => true,
-        Kind::Word if first.is("and") || first.is("or") || first.is("not") || first.is("where") => false,
+        Kind::Word if first.is("and") || first.is("or") || first.is("not") => false,
         Kind::Word => {
             let opens = |at| input.get(at).is_some_and(|t: &Token<'_>| t.kind == Kind::Open);
             let value = |at| input.get(at).is_some_and(|t: &Token<'_>| t.kind == Kind::Bare || t.kind == Kind::Quoted || t.kind == Kind::Single);

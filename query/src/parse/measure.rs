@@ -149,6 +149,17 @@ fn single<S>(mut parts: Vec<(S, Arith)>, plain: fn(&S) -> bool, chain: fn(Vec<(S
 }
 
 fn factor(input: Tokens<'_>) -> Parsed<'_, Arith> {
+    let mut rest = input;
+    let mut negative = false;
+    while rest.first().is_some_and(|t| t.kind == Kind::Minus) {
+        negative = !negative;
+        rest = rest.rest();
+    }
+    let (rest, value) = operand(rest)?;
+    Ok((rest, if negative { Arith::Sum(vec![(Sign::Minus, value)]) } else { value }))
+}
+
+fn operand(input: Tokens<'_>) -> Parsed<'_, Arith> {
     let Some(first) = input.first() else { return other() };
     if first.kind == Kind::Open {
         let (rest, inner) = must(arith, "Q0201", "a field or number", "such as `(a + b) / c`")(input.rest())?;

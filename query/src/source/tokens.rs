@@ -2,7 +2,7 @@
 //!
 //! `total_tokens` is prompt and response together, or the event's own total where it has neither.
 
-use logq_engine::{Comparison, Literal, Predicate, Test};
+use logq_engine::{Predicate, Test};
 
 use super::{Noun, Shape, condition, count, sum};
 
@@ -30,10 +30,7 @@ const SUMS: [&str; 7] = [
 pub(super) const NOUN: Noun = Noun {
     shape: Shape::Groups,
     filter: || {
-        // Whatever is a number compares with the smallest one; text does not.
-        let smallest = Literal::Number(i64::MIN.to_string());
-        let number = Test::Compare(Comparison::Ge, smallest);
-        let any = COUNTS.iter().map(|&field| Predicate::field(field, number.clone())).collect();
+        let any = COUNTS.iter().map(|&field| Predicate::field(field, Test::Number)).collect();
         let label = "(prompt_tokens exists or response_tokens exists or total_tokens exists or cached_tokens exists \
                      or cache_write_tokens exists or reasoning_tokens exists)";
         Some(condition(Predicate::Or(any), &COUNTS, label))

@@ -1,0 +1,123 @@
+//! Named data sets, and stores that hold them.
+
+use std::path::Path;
+
+use logq_engine::{Durability, Event, Level, Options, Store, Value};
+
+/// 2026-11-22T12:00:00Z, the clock of every test.
+pub(crate) const NOW: i64 = 1_795_348_800_000_000_000;
+pub(crate) const MINUTE: i64 = 60_000_000_000;
+
+pub(crate) fn store(dir: &Path, events: &[Event], writers: usize) -> Store {
+    let store = Store::open(dir, Options::default()).unwrap();
+    let writers: Vec<_> = (0..writers).map(|_| store.writer_with(Durability::Buffered).unwrap()).collect();
+    // Several writers take turns from the end, so that neither files nor their records are in the order of time.
+    let events: Vec<&Event> = if writers.len() == 1 { events.iter().collect() } else { events.iter().rev().collect() };
+    for (at, event) in events.iter().enumerate() {
+        writers[at % writers.len()].append(event).unwrap();
+    }
+    for writer in writers {
+        writer.close().unwrap();
+    }
+    store
+}
+
+pub(crate) fn events(name: &str) -> Vec<Event> {
+    match name {
+        "standard-day" => standard_day(),
+        "types" => types(),
+        "texts" => texts(),
+        "clocks" => clocks(),
+        other => panic!("unknown data set {other:?}"),
+    }
+}
+
+/// A day of an agent: an event every half hour until now.
+pub(crate) fn standard_day() -> Vec<Event> {
+    let models = ["llama3.2", "gpt-4o-mini", "claude-sonnet-4"];
+    let operations = ["plan", "code_review", "summarize", "embed"];
+    let at = |number: i64| NOW - (48 - number) * 30 * MINUTE;
+    let mut events = Vec::new();
+    for (number, place) in (0..48_i64).zip(0_usize..) {
+        let mut event = match place % 8 {
+            7 => Event::log(Level::Warn, &format!("retry {number} after connection timeout")),
+            5 => Event::system("startup", "service started"),
+            _ => Event::ai(operations[place % operations.len()])
+                .model(models[place % models.len()])
+                .session(&format!("s{}", place % 5))
+                .tokens(100 + 10 * number, 20 + number)
+                .message("call finished")
+                .field("latency", 100 + (number * 7919) % 900)
+                .field("level", if place % 12 == 4 { "error" } else { "info" }),
+        };
+        event.set_time(Value::Time(at(number)));
+        event.set("source", Value::Str(if place % 2 == 0 { "api" } else { "worker" }));
+        if place % 4 == 0 {
+            event.set("cost", Value::Number("0.0025"));
+            event.set("cached_tokens", Value::Int(number));
+        }
+        events.push(event);
+    }
+    events.push(Event::ai("legacy").at(NOW - 3 * MINUTE).field("total_tokens", 999).field("source", "import"));
+    events.push(Event::ai("broken").at(NOW - 2 * MINUTE).field("prompt_tokens", "many").field("source", "import"));
+    events
+}
+
+/// One field with values of every type.
+fn types() -> Vec<Event> {
+    let values: [Value<'_>; 19] = [
+        Value::Int(1),
+        Value::Number("1.0"),
+        Value::Str("1"),
+        Value::Str("01"),
+        Value::Number("1.5"),
+        Value::Float(1.5),
+        Value::Float(0.1),
+        Value::Number("0.1"),
+        Value::Number("1e2"),
+        Value::Int(100),
+        Value::Number("123456789012345678901234567890"),
+        Value::Bool(true),
+        Value::Str("true"),
+        Value::Null,
+        Value::Str(""),
+        Value::Str("abc"),
+        Value::Json("[\"abc\",{\"a\":2}]"),
+        Value::Bytes(&[0xff, b'a']),
+        Value::Int(-7),
+    ];
+    let mut events: Vec<Event> =
+        (0..).zip(values).map(|(n, value)| Event::new().at(NOW - n * MINUTE).field("n", n).field("v", value)).collect();
+    events.push(Event::new().at(NOW - 19 * MINUTE).field("n", 19));
+    events
+}
+
+/// Messages to search in.
+fn texts() -> Vec<Event> {
+    let texts = [
+        "Connection timeout after 30s",
+        "connection-timeout on host-7",
+        "TIMEOUTS: 3",
+        "the connection had a timeout",
+        "read /usr/local/bin failed: permission denied",
+        "\u{4e2d}\u{6587}\u{65e5}\u{5fd7} ok",
+        "Stra\u{df}e und \u{c4}pfel",
+        "user=bob action=login",
+        "100% done \"quoted\" back\\slash",
+        "",
+    ];
+    let event = |(n, text): (i64, &&str)| {
+        let event = Event::new().at(NOW - n * MINUTE).field("n", n).message(text).field("status", "timeout");
+        if n == 3 { event.field("tags", Value::Json("[\"deep timeout\",{\"k\":[\"inner word\"]}]")) } else { event }
+    };
+    (0..).zip(&texts).map(event).collect()
+}
+
+/// An event every half hour over both changes of the clocks in Vienna.
+fn clocks() -> Vec<Event> {
+    // 2026-03-28T22:00Z and 2026-10-24T21:00Z
+    [1_774_735_200, 1_792_875_600]
+        .into_iter()
+        .flat_map(|start| (0..56).map(move |n| Event::new().at((start + n * 1800) * 1_000_000_000).field("n", n)))
+        .collect()
+}

@@ -1,0 +1,237 @@
+//! What must hold of answers whatever the query: the same from any thread count, spelled out or short; within limits.
+
+use std::fs;
+use std::path::Path;
+
+use logq_engine::{Durability, Event, Options, Store, Value};
+use logq_query::{Datum, ErrorKind, Query, Rule, Session, Tail};
+
+use crate::cases::show;
+use crate::data::{self, MINUTE, NOW};
+
+fn session() -> Session {
+    Session { now: Some(NOW), ..Session::default() }
+}
+
+/// Every query of the case files, with the name of its data set.
+fn queries() -> Vec<(String, String)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let data = text.lines().find_map(|line| line.strip_prefix("data")).unwrap().trim().to_owned();
+        let queries = text.lines().filter_map(|line| line.strip_prefix("query"));
+        all.extend(queries.map(|query| (data.clone(), query.trim().to_owned())));
+    }
+    assert!(100 < all.len());
+    all
+}
+
+#[test]
+fn the_expanded_query_gives_the_same_rows() {
+    for (data, text) in queries() {
+        // In the columns of the noun `tokens` an absent sum is 0 and the total is computed.
+        if text.starts_with("tokens") || text.starts_with("explain") || text.starts_with("fields") {
+            continue;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let store = data::store(dir.path(), &data::events(&data), 1);
+        let Ok(query) = Query::parse(&text) else { continue };
+        let Ok(answer) = query.run(&store, &session()) else { continue };
+        let again = Query::parse(&answer.expanded).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        let again = again.run(&store, &session()).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        assert_eq!(answer.rows, again.rows, "{text}\n{}", answer.expanded);
+        assert_eq!(answer.columns, again.columns, "{text}\n{}", answer.expanded);
+    }
+}
+
+#[test]
+fn an_answer_does_not_depend_on_the_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let log = store.writer_with(Durability::Buffered).unwrap();
+    // Enough bytes for several pieces, times in no order, values that do not add up exactly in floats.
+    for number in 0..30_000_i64 {
+        let event = Event::new()
+            .at(NOW - (number * 7919 % 30_000) * 1_000_000_000)
+            .field("key", number % 97)
+            .field("value", Value::Float(0.1 + (number % 1000) as f64 * 1e-7))
+            .field("text", &"x".repeat(usize::try_from(number % 200).unwrap()));
+        log.append(&event).unwrap();
+    }
+    let texts = [
+        "events count, sum(value), avg(value), stddev(value), p90(value), distinct(text), min(text), last(key) by key",
+        "events sum(value) per 1h",
+        "events limit 7",
+        "events sort value desc, key limit 7 | keep value, key",
+        "events top 3 by text",
+        "fields",
+    ];
+    for text in texts {
+        let query = Query::parse(text).unwrap();
+        let answer = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| show(&query.run(&store, &session()).unwrap(), text))
+        };
+        let one = answer(1);
+        for threads in [2, 5] {
+            assert_eq!(one, answer(threads), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_tail_misses_no_record_and_shows_none_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let one = store.writer_with(Durability::Buffered).unwrap();
+    let other = store.writer_with(Durability::Buffered).unwrap();
+    let event = |n: i64| Event::new().at(NOW + n * MINUTE).field("n", n).message(if n % 2 == 0 { "even" } else { "odd" });
+    one.append(&event(0)).unwrap();
+    let query = Query::parse("events even last 1h | keep n").unwrap();
+    let (so_far, mut tail) = Tail::start(&store, &query, &Session { now: Some(NOW + MINUTE), ..session() }).unwrap();
+    assert_eq!(so_far.rows.len(), 1);
+    let mut seen = Vec::new();
+    for n in 1..20 {
+        if n % 3 == 0 { &one } else { &other }.append(&event(n)).unwrap();
+        if n % 4 == 0 {
+            seen.extend(tail.rows().unwrap().into_iter().map(|row| row.cells[0].clone()));
+        }
+    }
+    seen.extend(tail.rows().unwrap().into_iter().map(|row| row.cells[0].clone()));
+    assert_eq!(seen, (1..20).filter(|n| n % 2 == 0).map(Datum::Int).collect::<Vec<_>>());
+    assert!(tail.rows().unwrap().is_empty());
+}
+
+#[test]
+fn only_lists_of_records_are_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    for text in ["tokens", "events count", "events | stats count", "events sort time", "fields", "explain events"] {
+        let error = Tail::start(&store, &Query::parse(text).unwrap(), &session()).err().unwrap();
+        assert_eq!(error.diagnostics()[0].code, "Q0906", "{text}");
+    }
+}
+
+#[test]
+fn an_answer_beyond_its_memory_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let log = store.writer_with(Durability::Buffered).unwrap();
+    let events: Vec<Event> = (0..40_000_i64).map(|n| Event::new().at(NOW - n).field("n", n)).collect();
+    log.append_batch(&events).unwrap();
+    let small = Session { memory_max: 1 << 20, ..session() };
+    for text in ["events count by n", "events distinct(n)", "events limit all", "events p50(n), p60(n), p70(n), p80(n), p90(n), p91(n), p92(n)", "events sort n limit 15000", "fields"] {
+        let error = Query::parse(text).unwrap().run(&store, &small).err().unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(error.kind(), ErrorKind::Limit, "{text}");
+        assert!(error.to_string().contains("1 MiB"), "{error}");
+    }
+    for text in ["events", "events count", "events sort n limit 3", "tokens"] {
+        assert!(Query::parse(text).unwrap().run(&store, &small).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn the_deepest_query_runs_on_a_small_stack() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = data::store(dir.path(), &data::standard_day(), 1);
+    let mut condition = "level=warn".to_owned();
+    for level in 0..60 {
+        condition = match level % 3 {
+            0 => format!("not ({condition})"),
+            1 => format!("(timeout or {condition})"),
+            _ => format!("(source=worker and {condition})"),
+        };
+    }
+    let sum = format!("{}latency{}", "(1+".repeat(60), ")".repeat(60));
+    let text = format!("events where {condition} sum({sum}), count if ({condition}) as n by kind");
+    let work = move || {
+        for rules in [Rule::ALL.to_vec(), Vec::new()] {
+            let query = Query::parse(&text).unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(512 << 10).build().unwrap();
+            let session = Session { rules, ..session() };
+            let answer = pool.install(|| query.run(&store, &session)).unwrap();
+            assert!(!answer.rows.is_empty());
+            assert!(!query.explain(&session, NOW).unwrap().is_empty());
+        }
+    };
+    std::thread::Builder::new().stack_size(512 << 10).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn every_record_is_found_by_its_id_and_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = data::store(dir.path(), &data::standard_day(), 3);
+    let full = Session { shape: logq_query::RowShape::Full, ..session() };
+    let all = Query::parse("events limit all").unwrap().run(&store, &full).unwrap();
+    assert_eq!(all.rows.len(), 50);
+    for row in &all.rows {
+        let Datum::Str(id) = &row.fields[0].1 else { panic!("no id") };
+        let found = Query::parse(&format!("events where _id={id}")).unwrap().run(&store, &full).unwrap();
+        assert_eq!(found.rows, [row.clone()]);
+        let mut time = String::new();
+        logq_query::json::write(&mut time, &row.fields[1].1);
+        let found = Query::parse(&format!("events where time={time}")).unwrap().run(&store, &full).unwrap();
+        assert_eq!(found.rows, [row.clone()], "{time}");
+    }
+}
+
+#[test]
+fn a_json_answer_has_every_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = data::store(dir.path(), &data::standard_day(), 1);
+    let mut answer = Query::parse("tokens where model=llama3.2 last 24h").unwrap().run(&store, &session()).unwrap();
+    answer.stats.elapsed_ms = 1.5;
+    answer.stats.bytes_read = 1;
+    let json = answer.to_json();
+    let start = "{\"query\":\"tokens where model=llama3.2 last 24h\",\"expanded\":\"events where ";
+    assert!(json.starts_with(start), "{json}");
+    let range = "\"range\":{\"from\":\"2026-11-21T12:00:00Z\",\"to\":\"2026-11-22T12:00:00Z\"},\"columns\":[{\"name\":\"calls\",\"type\":\"int\"},";
+    assert!(json.contains(range), "{json}");
+    let rows = "\"rows\":[{\"calls\":12,\"prompt_tokens\":3600,\"response_tokens\":480,\"total_tokens\":4080,";
+    assert!(json.contains(rows), "{json}");
+    let end = "\"more\":false,\"approximate\":[],\"warnings\":[],\"stats\":{\"segments\":1,\"segments_read\":1,\"blocks_read\":1,\"records_scanned\":50,\"bytes_read\":1,\"answered_from\":\"scan\",\"elapsed_ms\":1.5}}";
+    assert!(json.ends_with(end), "{json}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+
+    /// Words of the language in any order give an answer or problems, the same with and without the optimiser.
+    #[test]
+    fn any_words_give_one_answer_or_problems(words in proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 1..16)) {
+        STORE.with(|(_dir, store)| {
+            let text = words.join(" ");
+            let answer = |rules: Vec<Rule>| match Query::parse(&text) {
+                Ok(query) => match query.run(store, &Session { rules, ..session() }) {
+                    Ok(answer) => show(&answer, &text),
+                    Err(error) => error.to_string(),
+                },
+                Err(error) => error.to_string(),
+            };
+            let plain = answer(Vec::new());
+            if !text.starts_with("explain") {
+                assert_eq!(answer(Rule::ALL.to_vec()), plain, "{text}");
+            }
+        });
+    }
+}
+
+thread_local! {
+    static STORE: (tempfile::TempDir, Store) = {
+        let dir = tempfile::tempdir().unwrap();
+        let mut events = data::standard_day();
+        events.extend(data::events("types"));
+        let store = data::store(dir.path(), &events, 2);
+        (dir, store)
+    };
+}
+
+const WORDS: &[&str] = &[
+    "events", "tokens", "fields", "errors", "where", "model=llama3.2", "latency>=500", "v", "v>1", "not", "and", "or", "(", ")", "timeout", "call*",
+    "\"call finished\"", "/fin/i", "last", "12h", "since", "2026-11-22", "now-3h", "by", "model", ",", "operation", "per", "1h", "1d",
+    "top", "bottom", "2", "sort", "desc", "limit", "5", "all time", "count", "sum(latency)", "avg(v)", "p50(v)", "min(v)", "distinct(v)",
+    "stddev(latency)", "last(model)", "sum(prompt_tokens + response_tokens)", "if (level = error)", "as n", "|", "stats", "| keep", "| set x =",
+    "| dedup by", "| drop", "| rename model as m", "| sort n", "n", "x", "time", "total_tokens", "latency * 2", "_id", "exists", "missing",
+    "between 1 and 5", "in (a, 1)", "explain", "tz Europe/Vienna", "v sort v", "limit all", "calls",
+];
