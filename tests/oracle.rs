@@ -181,7 +181,8 @@ fn range(data: &Data, random: &mut Random) -> (String, String) {
     let [from, until] = &ends;
     let (from_ns, until_ns) = (nanoseconds(from), nanoseconds(until));
     match random.below(4) {
-        0 => {
+        // An empty range is refused, so it is no question.
+        0 if from != until => {
             (format!(" since {from} until {until}"), format!(" and time >= {from_ns} and time < {until_ns}"))
         }
         1 => (format!(" since {from}"), format!(" and time >= {from_ns}")),

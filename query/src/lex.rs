@@ -243,7 +243,8 @@ impl<'t> Lexer<'t> {
             return c.len_utf8();
         }
         let taken = self.push_raw(Kind::Word, len);
-        if self.tokens.last().is_some_and(|t| t.is("between")) {
+        let after = rest.get(len..).unwrap_or_default().trim_start();
+        if self.tokens.last().is_some_and(|t| t.is("between")) && operator(after).is_none() && !after.starts_with(':') {
             self.between = true;
         }
         let setting = self.tokens.last().is_some_and(|t| t.is("set"))

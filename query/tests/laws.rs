@@ -195,8 +195,6 @@ fn a_json_answer_has_every_part() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
-
     /// Words of the language in any order give an answer or problems, the same with and without the optimiser.
     #[test]
     fn any_words_give_one_answer_or_problems(words in proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 1..16)) {
