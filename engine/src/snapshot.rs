@@ -79,6 +79,9 @@ struct Known {
     map: Option<Arc<dyn ReadMap>>,
     /// Of the file as far as it was walked.
     pieces: Vec<Piece>,
+    /// The import progress that frames before `imports_end` carry.
+    imports: Vec<ImportProgress>,
+    imports_end: u64,
 }
 
 impl Snapshot {
@@ -150,15 +153,22 @@ impl Snapshot {
     }
 
     /// Which parts of which sources were imported: for each source the ranges in order, neighbours joined.
-    pub(crate) fn imports(&self) -> Vec<ImportProgress> {
+    /// What earlier calls found is remembered, so that only frames that came since are looked at.
+    pub(crate) fn imports(&self, cache: &Cache) -> Vec<ImportProgress> {
+        let mut files = cache.files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
         for view in &self.views {
-            view.each_frame(&mut |frame| {
+            let known = files.entry((view.slot, view.number)).or_default();
+            let Known { imports, imports_end, .. } = known;
+            view.each_frame(*imports_end, &mut |frame| {
                 let bytes = view.map.bytes();
                 if frame.header.flags & FLAG_IMPORT != 0 && payload_holds(frame, bytes) {
-                    found.extend(ImportProgress::decode(frame.payload(bytes)));
+                    imports.extend(ImportProgress::decode(frame.payload(bytes)));
                 }
             });
+            *imports_end = view.pieces.last().map_or(*imports_end, |last| last.to.max(*imports_end));
+            *imports = join(std::mem::take(imports));
+            found.extend_from_slice(imports);
         }
         join(found)
     }
@@ -294,10 +304,10 @@ impl View {
         }
     }
 
-    /// Visits the headers of all frames of the snapshot.
-    pub(crate) fn each_frame(&self, visit: &mut dyn FnMut(&FrameAt)) {
-        for piece in &self.pieces {
-            let mut walk = Walk::new(self.frames(), piece.from);
+    /// Visits the headers of all frames from `from` on, where a frame starts or nothing was visited yet.
+    fn each_frame(&self, from: u64, visit: &mut dyn FnMut(&FrameAt)) {
+        for piece in self.pieces.iter().filter(|piece| from < piece.to) {
+            let mut walk = Walk::new(self.frames(), piece.from.max(from));
             while walk.offset() < piece.to {
                 match walk.step() {
                     Step::Batch => walk.batch.iter().for_each(&mut *visit),

@@ -105,7 +105,7 @@ impl Store {
     /// # Errors
     /// As [`Store::snapshot`].
     pub fn imports(&self) -> Result<Vec<ImportProgress>> {
-        Ok(self.snapshot()?.imports())
+        Ok(self.snapshot()?.imports(&self.cache))
     }
 
     /// Takes the right to import a source, so that no two processes import the same one at a time.
