@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{self, FileHeader};
-use crate::format::manifest::{Done, Edit, HEAD_SIZE, Head, Op, ReadHead, encode_edit, read_edit};
+use crate::format::manifest::{Done, Edit, GROWTH, HEAD_SIZE, Head, Op, ReadHead, encode_edit, read_edit};
 use crate::format::name::{ACTIVE_DIR, FileName, QUARANTINE_DIR};
 use crate::io::{File, LockKind, OpenMode, Stat, Vfs};
 
@@ -194,10 +194,18 @@ impl Manifest {
     pub(crate) fn refresh(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
         let path = FileName::Manifest.path(dir);
         let stat = vfs.stat(&path).ok();
-        if stat.is_none() || stat != self.stat {
+        let same = stat.is_some() && stat == self.stat;
+        if !same || self.has_grown() {
             *self = Self::load(vfs, dir)?;
         }
         Ok(())
+    }
+
+    /// Whether an edit stands where the last look found none.
+    fn has_grown(&self) -> bool {
+        let mut word = [0; 4];
+        let read = self.file.as_ref().map(|file| file.read_at(self.end, &mut word));
+        !matches!(read, Some(Ok(_))) || word != [0; 4]
     }
 
     /// Adds operations durably: when this returns, every later reader sees them, also after a power cut.
@@ -226,13 +234,20 @@ impl Manifest {
         let failed = |error| Error::io("the manifest cannot be written", &path, error);
         let mut edit = Vec::new();
         encode_edit(&mut edit, &ops, manifest.state.store, manifest.end);
+        let len = edit.len() as u64;
+        let size = manifest.stat.map_or(0, |stat| stat.size);
+        if size < manifest.end + len {
+            edit.resize(edit.len() + GROWTH, 0);
+            let end = manifest.end + edit.len() as u64;
+            edit.truncate(edit.len() - usize::try_from(end % GROWTH as u64).unwrap_or(0));
+        }
         let file = vfs.open(&path, OpenMode::ReadWrite).map_err(failed)?;
         if file.write_at(manifest.end, &edit).and_then(|()| file.sync_data()).is_err() {
             // A failed sync is final for its file: all of the manifest goes into a fresh one.
             write_whole(vfs, dir, &manifest.state, manifest.rewrites + 1)?;
             return Self::load(vfs, dir);
         }
-        manifest.end += edit.len() as u64;
+        manifest.end += len;
         manifest.stat = file.stat().ok();
         manifest.file = Some(file.into());
         Ok(manifest)
@@ -359,6 +374,7 @@ fn write_whole(vfs: &dyn Vfs, dir: &Path, state: &State, rewrites: u64) -> Resul
         let offset = bytes.len() as u64;
         encode_edit(&mut bytes, &ops, state.store, offset);
     }
+    bytes.resize(bytes.len().next_multiple_of(GROWTH), 0);
     match vfs.remove(&new) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}

@@ -4,9 +4,9 @@
 //! Spans say where a part stands; they do not take part in equality. Chains of `and`, `or`, `+`, `*` are flat
 //! lists and runs of `not` collapse, so the depth of a tree is bounded by the parentheses of its text.
 
-use std::fmt::{self, Display, Formatter};
-
 use crate::token::{Op, Span};
+
+mod print;
 
 /// A place in the text that is not part of what a tree means: all places are equal.
 #[derive(Clone, Copy, Debug, Default)]
@@ -415,6 +415,22 @@ impl Clause {
         }
     }
 
+    /// Whether its first word is text that would be a noun at the start of a query.
+    fn starts_like_a_noun(&self) -> bool {
+        let Self::Text(text, _) = self else { return false };
+        let mut first = text;
+        while let Expr::And(parts) | Expr::Or(parts) = first {
+            let Some(part) = parts.first() else { return false };
+            first = part;
+        }
+        match first {
+            Expr::Term(Term::Search { field: None, what: Search::Word(word), .. }) => {
+                NOUNS.contains(&word.to_ascii_lowercase().as_str())
+            }
+            _ => false,
+        }
+    }
+
     /// What may stand only once in a query.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -450,7 +466,10 @@ impl Aggregate {
             Some(Arith::Field(name)) => format!("{}_{}", self.function, name.text),
             Some(other) => {
                 let text = other.to_string();
-                let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').filter(|w| !w.is_empty()).collect();
+                let words: Vec<&str> = text
+                    .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.')
+                    .filter(|w| !w.is_empty())
+                    .collect();
                 format!("{}_{}", self.function, words.join("_"))
             }
         }
@@ -459,14 +478,57 @@ impl Aggregate {
 
 /// Every noun of the language, of this version or not.
 pub const NOUNS: [&str; 20] = [
-    "events", "tokens", "cost", "usage", "budget", "latency", "errors", "operations", "models", "sessions", "sources",
-    "session", "trace", "patterns", "context", "memory", "fields", "values", "storage", "health",
+    "events",
+    "tokens",
+    "cost",
+    "usage",
+    "budget",
+    "latency",
+    "errors",
+    "operations",
+    "models",
+    "sessions",
+    "sources",
+    "session",
+    "trace",
+    "patterns",
+    "context",
+    "memory",
+    "fields",
+    "values",
+    "storage",
+    "health",
 ];
 
 /// Words that open or continue a clause, so that text made of them needs quotes.
 pub(crate) const KEYWORDS: [&str; 27] = [
-    "where", "by", "per", "last", "since", "until", "between", "on", "today", "yesterday", "this", "previous", "around",
-    "tz", "top", "bottom", "sort", "limit", "vs", "context", "and", "or", "not", "explain", "profile", "as", "all",
+    "where",
+    "by",
+    "per",
+    "last",
+    "since",
+    "until",
+    "between",
+    "on",
+    "today",
+    "yesterday",
+    "this",
+    "previous",
+    "around",
+    "tz",
+    "top",
+    "bottom",
+    "sort",
+    "limit",
+    "vs",
+    "context",
+    "and",
+    "or",
+    "not",
+    "explain",
+    "profile",
+    "as",
+    "all",
 ];
 
 /// Whether `text` is a keyword, in any case.
@@ -478,297 +540,6 @@ pub(crate) fn is_keyword(text: &str) -> bool {
 pub(crate) const FIELD_WORDS: [&str; 8] =
     ["exists", "missing", "in", "contains", "starts", "ends", "like", "cidr"];
 
-impl Display for Query {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        if self.explain {
-            parts.push("explain".to_owned());
-        }
-        if let Some(noun) = &self.noun {
-            parts.push(noun.name.clone());
-        }
-        parts.extend(self.clauses.iter().map(ToString::to_string));
-        f.write_str(&parts.join(" "))?;
-        for pipe in &self.pipes {
-            write!(f, " | {pipe}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for Clause {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Where(expr, _) => write!(f, "where {expr}"),
-            Self::Text(expr, _) => write!(f, "{expr}"),
-            Self::Measures(measures, _) => list(f, measures),
-            Self::By(keys, _) => {
-                f.write_str("by ")?;
-                list(f, keys)
-            }
-            Self::Per(dur, _) => write!(f, "per {}", dur.text),
-            Self::Time(time, _) => write!(f, "{time}"),
-            Self::Zone(zone, _) => write!(f, "tz {zone}"),
-            Self::Top(top) => write!(f, "{top}"),
-            Self::Sort(keys, _) => {
-                f.write_str("sort ")?;
-                list(f, keys)
-            }
-            Self::Limit(count, _) => limit(f, *count),
-        }
-    }
-}
-
-impl Display for Pipe {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Where(expr, _) => write!(f, "where {expr}"),
-            Self::Stats(stats) => write!(f, "{stats}"),
-            Self::Top(top) => write!(f, "{top}"),
-            Self::Sort(keys, _) => {
-                f.write_str("sort ")?;
-                list(f, keys)
-            }
-            Self::Limit(count, _) => limit(f, *count),
-            Self::Keep(names, _) => {
-                f.write_str("keep ")?;
-                list(f, names)
-            }
-            Self::Drop(names, _) => {
-                f.write_str("drop ")?;
-                list(f, names)
-            }
-            Self::Rename(pairs, _) => {
-                f.write_str("rename ")?;
-                for (at, (from, to)) in pairs.iter().enumerate() {
-                    write!(f, "{}{from} as {to}", if at == 0 { "" } else { ", " })?;
-                }
-                Ok(())
-            }
-            Self::Dedup(names, _) => {
-                f.write_str("dedup by ")?;
-                list(f, names)
-            }
-            Self::Set(name, value, _) => write!(f, "set {name} = {value}"),
-        }
-    }
-}
-
-impl Display for Stats {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("stats ")?;
-        list(f, &self.measures)?;
-        if !self.keys.is_empty() {
-            f.write_str(" by ")?;
-            list(f, &self.keys)?;
-        }
-        if let Some(per) = &self.per {
-            write!(f, " per {}", per.text)?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for Top {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", if self.bottom { "bottom" } else { "top" }, self.count)?;
-        match &self.key {
-            Some(key) => write!(f, " by {key}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Display for SortKey {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.name, if self.descending { " desc" } else { "" })
-    }
-}
-
-impl Display for Aggregate {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.function)?;
-        if let Some(argument) = &self.argument {
-            write!(f, "({argument})")?;
-        }
-        if let Some(condition) = &self.condition {
-            write!(f, " if ({condition})")?;
-        }
-        match &self.name {
-            Some(name) => write!(f, " as {name}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Display for Arith {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Field(name) => write!(f, "{name}"),
-            Self::Literal(value) if value.quoted => quoted(f, &value.text),
-            Self::Literal(value) => f.write_str(&value.text),
-            Self::Sum(terms) => {
-                for (at, (sign, term)) in terms.iter().enumerate() {
-                    f.write_str(match (sign, at) {
-                        (Sign::Plus, 0) => "",
-                        (Sign::Minus, 0) => "-",
-                        (Sign::Plus, _) => " + ",
-                        (Sign::Minus, _) => " - ",
-                    })?;
-                    match term {
-                        Self::Sum(_) => write!(f, "({term})")?,
-                        _ => write!(f, "{term}")?,
-                    }
-                }
-                Ok(())
-            }
-            Self::Product(factors) => {
-                for (at, (power, factor)) in factors.iter().enumerate() {
-                    f.write_str(match (power, at) {
-                        (_, 0) => "",
-                        (Power::Times, _) => " * ",
-                        (Power::Over, _) => " / ",
-                    })?;
-                    match factor {
-                        Self::Sum(_) | Self::Product(_) => write!(f, "({factor})")?,
-                        _ => write!(f, "{factor}")?,
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-impl Display for Time {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Last(dur) => write!(f, "last {}", dur.text),
-            Self::Since(from, None) => write!(f, "since {from}"),
-            Self::Since(from, Some(until)) => write!(f, "since {from} until {until}"),
-            Self::Until(until) => write!(f, "until {until}"),
-            Self::Between(from, until) => write!(f, "between {from} and {until}"),
-            Self::On(date) => write!(f, "on {date}"),
-            Self::Today => f.write_str("today"),
-            Self::Yesterday => f.write_str("yesterday"),
-            Self::This(unit) => write!(f, "this {}", unit.as_str()),
-            Self::Previous(unit) => write!(f, "previous {}", unit.as_str()),
-            Self::Around(when, dur) => write!(f, "around {when} +-{}", dur.text),
-            Self::All => f.write_str("all time"),
-        }
-    }
-}
-
-impl Display for When {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Display for Expr {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (parts, word, inner): (_, _, fn(&Self) -> bool) = match self {
-            Self::Term(term) => return write!(f, "{term}"),
-            Self::Not(inner) => {
-                return match inner.as_ref() {
-                    Self::Term(term) => write!(f, "not {term}"),
-                    other => write!(f, "not ({other})"),
-                };
-            }
-            Self::And(parts) => (parts, " and ", |part| matches!(part, Self::And(_) | Self::Or(_))),
-            Self::Or(parts) => (parts, " or ", |part| matches!(part, Self::Or(_))),
-        };
-        for (at, part) in parts.iter().enumerate() {
-            if at != 0 {
-                f.write_str(word)?;
-            }
-            if inner(part) {
-                write!(f, "({part})")?;
-            } else {
-                write!(f, "{part}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Display for Term {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Compare { field, op, value } => match op {
-                Op::Eq | Op::Ne => write!(f, "{field}{}{value}", op.as_str()),
-                _ => write!(f, "{field} {} {value}", op.as_str()),
-            },
-            Self::Match { field, negated, regex } => {
-                write!(f, "{field} {} {regex}", if *negated { "!~" } else { "~" })
-            }
-            Self::In { field, negated, values } => {
-                write!(f, "{field} {}in (", if *negated { "not " } else { "" })?;
-                list(f, values)?;
-                f.write_str(")")
-            }
-            Self::Between { field, negated, low, high } => {
-                write!(f, "{field} {}between {low} and {high}", if *negated { "not " } else { "" })
-            }
-            Self::Presence { field, exists } => write!(f, "{field} {}", if *exists { "exists" } else { "missing" }),
-            Self::Text { field, op, value } => {
-                let op = match op {
-                    TextOp::Contains => "contains",
-                    TextOp::Starts => "starts",
-                    TextOp::Ends => "ends",
-                    TextOp::Like => "like",
-                    TextOp::Cidr => "cidr",
-                };
-                write!(f, "{field} {op} {value}")
-            }
-            Self::Search { field: Some(field), what, .. } => write!(f, "{field}:{what}"),
-            Self::Search { field: None, what, .. } => write!(f, "{what}"),
-        }
-    }
-}
-
-impl Display for Search {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Word(text) => f.write_str(text),
-            Self::Prefix(text) => write!(f, "{text}*"),
-            Self::Phrase(text) => quoted(f, text),
-            Self::Exact(text) => {
-                f.write_str("cs")?;
-                quoted(f, text)
-            }
-            Self::Regex(regex) => write!(f, "{regex}"),
-        }
-    }
-}
-
-impl Display for Regex {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("/")?;
-        let mut escaped = false;
-        for c in self.pattern.chars() {
-            if c == '/' && !escaped {
-                f.write_str("\\")?;
-            }
-            escaped = c == '\\' && !escaped;
-            write!(f, "{c}")?;
-        }
-        f.write_str(if self.ignore_case { "/i" } else { "/" })
-    }
-}
-
-impl Display for Value {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.quoted { quoted(f, &self.text) } else { f.write_str(&self.text) }
-    }
-}
-
-impl Display for Name {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.quoted { write!(f, "`{}`", self.text.replace('`', "``")) } else { f.write_str(&self.text) }
-    }
-}
-
 /// Whether `text` reads as one name without backticks, in conditions and in arithmetic.
 fn is_plain(text: &str) -> bool {
     let word = !text.is_empty()
@@ -777,25 +548,4 @@ fn is_plain(text: &str) -> bool {
         });
     let taken = |words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
     word && !is_keyword(text) && !taken(&FIELD_WORDS) && !taken(&["asc", "desc", "if"])
-}
-
-fn quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
-    write!(f, "\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn list(f: &mut Formatter<'_>, items: &[impl Display]) -> fmt::Result {
-    for (at, item) in items.iter().enumerate() {
-        if at != 0 {
-            f.write_str(", ")?;
-        }
-        write!(f, "{item}")?;
-    }
-    Ok(())
-}
-
-fn limit(f: &mut Formatter<'_>, count: Option<u64>) -> fmt::Result {
-    match count {
-        Some(count) => write!(f, "limit {count}"),
-        None => f.write_str("limit all"),
-    }
 }

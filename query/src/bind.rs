@@ -224,7 +224,9 @@ impl Binder {
             Some(top) if grouped => self.rank(top),
             Some(top) => {
                 let problem = Diagnostic::error("Q0206", top.place.0, "this does not say what to rank");
-                self.problems.push(problem.help("`top 5 by operation` counts and ranks; `sort latency desc limit 5` lists"));
+                self.problems.push(
+                    problem.help("`top 5 by operation` counts and ranks; `sort latency desc limit 5` lists"),
+                );
             }
             None => {}
         }
@@ -254,7 +256,8 @@ impl Binder {
     fn unique(&mut self, columns: &mut Vec<String>, name: &str, place: Span) {
         if columns.iter().any(|have| have == name) {
             let problem = Diagnostic::error("Q0106", place, format!("two columns are called `{name}`"));
-            self.problems.push(problem.help("name one of the measures with `as`; `per` makes the column `time`"));
+            self.problems
+                .push(problem.help("name one of the measures with `as`; `per` makes the column `time`"));
         }
         columns.push(name.to_owned());
     }
@@ -298,7 +301,9 @@ impl Binder {
     /// Ranks grouped rows by a measure, which is there.
     fn rank(&mut self, top: &Top) {
         let by = match &top.key {
-            Some(key) if self.schema.measures.iter().any(|(name, _)| *name == key.text) => Some(key.text.clone()),
+            Some(key) if self.schema.measures.iter().any(|(name, _)| *name == key.text) => {
+                Some(key.text.clone())
+            }
             _ => self.main_measure(),
         };
         let Some(by) = by else { return };
@@ -333,7 +338,10 @@ impl Binder {
         for key in keys {
             let column = self.column(&key.name);
             if !order.iter().any(|(name, _)| *name == column) {
-                order.push((column, if key.descending { Direction::Descending } else { Direction::Ascending }));
+                order.push((
+                    column,
+                    if key.descending { Direction::Descending } else { Direction::Ascending },
+                ));
             }
         }
         let keys = self.with_keys(order);
@@ -359,7 +367,9 @@ impl Binder {
             if matches!(clause, Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_)) {
                 let message = format!("`fields` takes no {}", clause.kind().trim_start_matches("a "));
                 let problem = Diagnostic::error("Q0206", clause.span(), message);
-                self.problems.push(problem.help("it takes conditions, a time, `sort` and `limit`; more goes after `|`"));
+                self.problems.push(
+                    problem.help("it takes conditions, a time, `sort` and `limit`; more goes after `|`"),
+                );
             }
         }
         self.stages.push(Stage::Fields);
@@ -387,7 +397,8 @@ impl Binder {
                     self.note(bucket)
                 });
                 if let Some(dur) = stats.per.as_ref().filter(|_| !self.has_time()) {
-                    let problem = Diagnostic::error("Q0103", dur.place.0, "these rows have no column `time` for `per`");
+                    let problem =
+                        Diagnostic::error("Q0103", dur.place.0, "these rows have no column `time` for `per`");
                     self.problems.push(problem.help("put `per` where the records are grouped first"));
                 }
                 let measures = self.measures(&stats.measures);
@@ -462,7 +473,8 @@ impl Binder {
             return Some((self.noun.measures)());
         }
         let main = self.main_measure()?;
-        let function = self.schema.measures.iter().find(|(name, _)| *name == main).map(|(_, function)| *function)?;
+        let function =
+            self.schema.measures.iter().find(|(name, _)| *name == main).map(|(_, function)| *function)?;
         let function = match function {
             Function::Count | Function::Sum => Function::Sum,
             Function::Min | Function::Max => function,
@@ -483,7 +495,8 @@ impl Binder {
             let from = self.column(from);
             let to = to.text.clone();
             if self.schema.columns.contains(&to) && from != to {
-                let problem = Diagnostic::error("Q0106", place.0, format!("two columns would be called `{to}`"));
+                let problem =
+                    Diagnostic::error("Q0106", place.0, format!("two columns would be called `{to}`"));
                 self.problems.push(problem.help("drop or rename the other one first"));
             }
             for have in self.schema.columns.iter_mut().chain(&mut self.schema.keys) {

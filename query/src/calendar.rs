@@ -35,10 +35,21 @@ pub fn zone(name: &str) -> Option<TimeZone> {
         return Some(TimeZone::UTC);
     }
     if name.starts_with(['+', '-']) {
-        let parsed = jiff::fmt::strtime::parse("%z", name).or_else(|_| jiff::fmt::strtime::parse("%:z", name));
+        let parsed =
+            jiff::fmt::strtime::parse("%z", name).or_else(|_| jiff::fmt::strtime::parse("%:z", name));
         return parsed.ok().and_then(|parsed| parsed.offset()).map(TimeZone::fixed);
     }
     TimeZone::get(name).ok()
+}
+
+/// A name of a zone that [`zone`] finds it by.
+pub(crate) fn zone_name(zone: &TimeZone) -> String {
+    if let Some(name) = zone.iana_name() {
+        return name.to_owned();
+    }
+    let seconds = zone.to_fixed_offset().map_or(0, |offset| offset.seconds());
+    let minutes = seconds.unsigned_abs() / 60;
+    format!("{}{:02}:{:02}", if seconds < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
 }
 
 impl Calendar {
@@ -67,10 +78,12 @@ impl Calendar {
             Time::All => TimeRange::default(),
         };
         match (range.from, range.until) {
-            (Some(from), Some(until)) if until <= from => {
-                Err(Diagnostic::error("Q0403", place.0, "the range ends before it starts, or where it starts")
-                    .help("a range is [from, to): the first date is the earlier one"))
-            }
+            (Some(from), Some(until)) if until <= from => Err(Diagnostic::error(
+                "Q0403",
+                place.0,
+                "the range ends before it starts, or where it starts",
+            )
+            .help("a range is [from, to): the first date is the earlier one")),
             _ => Ok(range),
         }
     }
@@ -218,7 +231,8 @@ impl Calendar {
 }
 
 fn out_of_range(place: Span) -> Diagnostic {
-    Diagnostic::error("Q0402", place, "this time is outside of what a store can hold").help("times lie from 1677-09-22 to 2262-04-11")
+    Diagnostic::error("Q0402", place, "this time is outside of what a store can hold")
+        .help("times lie from 1677-09-22 to 2262-04-11")
 }
 
 fn days_of(count: i64) -> Option<jiff::Span> {
@@ -289,7 +303,8 @@ impl Bucket {
             (0, 1.., 0, 0) => Ok(Self::Weeks(weeks)),
             (0, 0, 1.., 0) => Ok(Self::Days(days)),
             (0, 0, _, 1..) => {
-                let step = days.checked_mul(DAY_NS).and_then(|days| days.checked_add(ns)).ok_or_else(mixed)?;
+                let step =
+                    days.checked_mul(DAY_NS).and_then(|days| days.checked_add(ns)).ok_or_else(mixed)?;
                 Ok(if step % DAY_NS == 0 { Self::Days(step / DAY_NS) } else { Self::Clock { step } })
             }
             _ => Err(mixed()),
@@ -301,7 +316,7 @@ impl Bucket {
         match *self {
             Self::Clock { step } if *zone == TimeZone::UTC => floor(time, step),
             Self::Clock { step } => clock_bucket(zone, step, time),
-            Self::Days(1) | Self::Days(_) if *zone == TimeZone::UTC => floor(time, self.days()?.checked_mul(DAY_NS)?),
+            Self::Days(count) if *zone == TimeZone::UTC => floor(time, count.checked_mul(DAY_NS)?),
             Self::Days(count) => {
                 let date = stamp(time)?.to_zoned(zone.clone()).date();
                 let since = i64::from(days_between(Date::new(1970, 1, 1).ok()?, date));
@@ -319,13 +334,6 @@ impl Bucket {
                 let next = first.checked_add(months_of(count)?).ok()?;
                 Some((midnight(first, zone)?, midnight(next, zone)?))
             }
-        }
-    }
-
-    fn days(&self) -> Option<i64> {
-        match self {
-            Self::Days(count) => Some(*count),
-            _ => None,
         }
     }
 }
@@ -378,7 +386,9 @@ impl std::fmt::Display for Bucket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Clock { step } => {
-                for (unit, ns) in [("h", HOUR_NS), ("m", HOUR_NS / 60), ("s", 1_000_000_000), ("ms", 1_000_000)] {
+                for (unit, ns) in
+                    [("h", HOUR_NS), ("m", HOUR_NS / 60), ("s", 1_000_000_000), ("ms", 1_000_000)]
+                {
                     if step % ns == 0 {
                         return write!(f, "{}{unit}", step / ns);
                     }

@@ -121,7 +121,8 @@ impl Excerpt {
         let after = columns(text.get(end.min(line_end)..line_end).unwrap_or_default());
         // Keep some of what stands before the place, then the place, then what follows.
         let room = SHOWN_COLUMNS_MAX;
-        let cut_front = if before.len() + marked.len() <= room { 0 } else { before.len().saturating_sub(room / 3) };
+        let cut_front =
+            if before.len() + marked.len() <= room { 0 } else { before.len().saturating_sub(room / 3) };
         let mut line = String::new();
         let mut indent = 0;
         if cut_front != 0 {
@@ -177,11 +178,17 @@ fn columns(text: &str) -> Vec<(String, usize)> {
                 (shown, width)
             }
             // East Asian wide characters and emoji take two columns.
-            '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
-            | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}' => {
-                (c.to_string(), 2)
+            '\u{1100}'..='\u{115f}'
+            | '\u{2e80}'..='\u{a4cf}'
+            | '\u{ac00}'..='\u{d7a3}'
+            | '\u{f900}'..='\u{faff}'
+            | '\u{fe30}'..='\u{fe6f}'
+            | '\u{ff00}'..='\u{ff60}'
+            | '\u{1f300}'..='\u{1faff}'
+            | '\u{20000}'..='\u{3fffd}' => (c.to_string(), 2),
+            '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' => {
+                (c.escape_unicode().to_string(), c.escape_unicode().count())
             }
-            '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' => (c.escape_unicode().to_string(), c.escape_unicode().count()),
             c => (c.to_string(), 1),
         })
         .collect()

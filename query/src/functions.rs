@@ -86,5 +86,6 @@ pub(crate) fn absent(name: &str) -> Option<&'static str> {
 }
 
 /// The names of all functions, for "did you mean".
-pub(crate) const NAMES: [&str; 13] =
-    ["count", "sum", "avg", "min", "max", "median", "p50", "p95", "p99", "stddev", "distinct", "first", "last"];
+pub(crate) const NAMES: [&str; 13] = [
+    "count", "sum", "avg", "min", "max", "median", "p50", "p95", "p99", "stddev", "distinct", "first", "last",
+];

@@ -23,7 +23,9 @@ pub fn write(out: &mut String, datum: &Datum) {
         Datum::Missing | Datum::Null => out.push_str("null"),
         Datum::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Datum::Int(value) => out.push_str(&value.to_string()),
-        Datum::Float(value) | Datum::Millis(value) | Datum::Dollars(value) => out.push_str(&float_text(*value)),
+        Datum::Float(value) | Datum::Millis(value) | Datum::Dollars(value) => {
+            out.push_str(&float_text(*value));
+        }
         Datum::Number(literal) => write_literal(out, literal),
         Datum::Str(text) => string(out, text),
         Datum::Bytes(bytes) => {
@@ -127,7 +129,8 @@ fn is_number(text: &str) -> bool {
 
 /// How long the JSON number at the start is.
 fn take_number(bytes: &[u8]) -> Option<usize> {
-    let digits = |from: usize| bytes.get(from..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits =
+        |from: usize| bytes.get(from..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).count();
     let mut at = usize::from(bytes.first() == Some(&b'-'));
     let whole = digits(at);
     if whole == 0 || (1 < whole && bytes.get(at) == Some(&b'0')) {
@@ -295,10 +298,29 @@ mod tests {
 
     #[test]
     fn only_whole_json_passes_as_json() {
-        for good in ["[]", "{}", " [ 1 , 2 ] ", "{\"a\":{\"b\":[null,true]}}", "\"x\\u00e9\"", "1e5", "[[],{}]"] {
+        for good in
+            ["[]", "{}", " [ 1 , 2 ] ", "{\"a\":{\"b\":[null,true]}}", "\"x\\u00e9\"", "1e5", "[[],{}]"]
+        {
             assert!(is_json(good), "{good}");
         }
-        for bad in ["", "[", "]", "[1,]", "{,}", "{\"a\"}", "{\"a\":}", "[1 2]", "{a:1}", "\"x", "01", "[}", "1,2", "nul", "{\"a\":1,}", "[,1]"] {
+        for bad in [
+            "",
+            "[",
+            "]",
+            "[1,]",
+            "{,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "[1 2]",
+            "{a:1}",
+            "\"x",
+            "01",
+            "[}",
+            "1,2",
+            "nul",
+            "{\"a\":1,}",
+            "[,1]",
+        ] {
             assert!(!is_json(bad), "{bad}");
         }
         assert!(is_json(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))));

@@ -51,9 +51,13 @@ pub fn lex(text: &str) -> (Vec<Token<'_>>, Vec<Diagnostic>) {
             Span::new(0, 1),
             format!("the query has {} bytes, the limit is {TEXT_SIZE_MAX}", text.len()),
         );
-        return (Vec::new(), vec![problem.help("ask for less at once; values that matter belong in `in (...)`")]);
+        return (
+            Vec::new(),
+            vec![problem.help("ask for less at once; values that matter belong in `in (...)`")],
+        );
     }
-    let mut lexer = Lexer { text, at: 0, tokens: Vec::new(), problems: Vec::new(), open: Vec::new(), ..Lexer::default() };
+    let mut lexer =
+        Lexer { text, at: 0, tokens: Vec::new(), problems: Vec::new(), open: Vec::new(), ..Lexer::default() };
     while lexer.step() {}
     (lexer.tokens, lexer.problems)
 }
@@ -83,7 +87,11 @@ impl<'t> Lexer<'t> {
         }
         if self.tokens.len() == TOKENS_MAX {
             let span = Span::new(self.at, self.at + 1);
-            self.problems.push(Diagnostic::error("Q0003", span, format!("the query has more than {TOKENS_MAX} tokens")));
+            self.problems.push(Diagnostic::error(
+                "Q0003",
+                span,
+                format!("the query has more than {TOKENS_MAX} tokens"),
+            ));
             return false;
         }
         let taken = if self.value_follows() {
@@ -110,7 +118,10 @@ impl<'t> Lexer<'t> {
         }
         let span = self.tokens.last().map_or(Span::default(), |token| token.span);
         let message = format!("parentheses are nested deeper than {DEPTH_MAX}");
-        self.problems.push(Diagnostic::error("Q0002", span, message).help("`and` and `or` need no parentheses among their own kind"));
+        self.problems.push(
+            Diagnostic::error("Q0002", span, message)
+                .help("`and` and `or` need no parentheses among their own kind"),
+        );
         true
     }
 
@@ -133,10 +144,13 @@ impl<'t> Lexer<'t> {
             // `on = 1`: a field that is called like a keyword.
             Kind::Word if self.arithmetic() || operator(self.rest()).is_some() => false,
             Kind::Word => {
-                const MOMENT: [&str; 4] = ["since", "until", "on", "around"];
+                const MOMENT: [&str; 5] = ["since", "until", "on", "around", "tz"];
                 const TEXT: [&str; 5] = ["contains", "starts", "ends", "like", "cidr"];
                 let is = |words: &[&str]| words.iter().any(|word| last.is(word));
-                is(&MOMENT) || (last.is("and") && self.between) || last.is("between") || (is(&TEXT) && self.after_name())
+                is(&MOMENT)
+                    || (last.is("and") && self.between)
+                    || last.is("between")
+                    || (is(&TEXT) && self.after_name())
             }
             _ => false,
         }
@@ -187,7 +201,9 @@ impl<'t> Lexer<'t> {
         let len = run.map_or(1, |(_, run)| run.len());
         let mut span = Span::new(self.at, self.at + len);
         let mut help = "quote a value that begins with an operator";
-        if let Some(last) = self.tokens.last().filter(|t| matches!(t.kind, Kind::Op(_)) && t.span.end == self.at) {
+        if let Some(last) =
+            self.tokens.last().filter(|t| matches!(t.kind, Kind::Op(_)) && t.span.end == self.at)
+        {
             span = last.span.to(span);
             help = match self.text.get(span.start..span.end) {
                 Some("=~") => "a regex is matched by `~`: `field ~ /text/i`",
@@ -208,7 +224,9 @@ impl<'t> Lexer<'t> {
             b'"' | b'\'' => return self.quoted(rest),
             b'`' => return self.name(rest),
             b'(' | b')' | b',' | b'|' => return self.punctuation(rest),
-            b':' if !spaced && self.tokens.last().is_some_and(is_name) => return self.push_raw(Kind::Colon, 1),
+            b':' if !spaced && self.tokens.last().is_some_and(is_name) => {
+                return self.push_raw(Kind::Colon, 1);
+            }
             b'/' => {
                 if let Some(taken) = self.regex(rest) {
                     return taken;
@@ -231,20 +249,25 @@ impl<'t> Lexer<'t> {
         if let Some(len) = foreign_and_or(rest) {
             let (wrong, right) = if first == b'&' { ("&&", "and") } else { ("||", "or") };
             let span = Span::new(self.at, self.at + len);
-            self.problems.push(Diagnostic::error("Q0503", span, format!("`{wrong}` is no operator")).help(format!("write `{right}`")));
+            self.problems.push(
+                Diagnostic::error("Q0503", span, format!("`{wrong}` is no operator"))
+                    .help(format!("write `{right}`")),
+            );
             return self.push(Kind::Word, right, len);
         }
         let len = word_len(rest);
         if len == 0 {
             let c = rest.chars().next().unwrap_or_default();
             let span = Span::new(self.at, self.at + c.len_utf8());
-            let problem = Diagnostic::error("Q0004", span, format!("`{}` cannot stand here", c.escape_debug()));
+            let problem =
+                Diagnostic::error("Q0004", span, format!("`{}` cannot stand here", c.escape_debug()));
             self.problems.push(problem.help("quote text that holds it"));
             return c.len_utf8();
         }
         let taken = self.push_raw(Kind::Word, len);
-        let after = rest.get(len..).unwrap_or_default().trim_start();
-        if self.tokens.last().is_some_and(|t| t.is("between")) && operator(after).is_none() && !after.starts_with(':') {
+        let after = rest.get(len..).unwrap_or_default();
+        let field = operator(after.trim_start()).is_some() || after.starts_with(':');
+        if self.tokens.last().is_some_and(|t| t.is("between")) && !field {
             self.between = true;
         }
         let setting = self.tokens.last().is_some_and(|t| t.is("set"))
@@ -278,11 +301,14 @@ impl<'t> Lexer<'t> {
         if rest.starts_with("|=") || rest.starts_with("|~") {
             let span = Span::new(self.at, self.at + 2);
             let help = match rest.as_bytes().get(1) {
-                Some(b'=') => "text is searched by writing it: `\"connection timeout\"`, or `message contains \"...\"`",
+                Some(b'=') => {
+                    "text is searched by writing it: `\"connection timeout\"`, or `message contains \"...\"`"
+                }
                 _ => "a regex is searched by writing it: `/conn.*timeout/i`, or `message ~ /.../`",
             };
             let wrong = rest.get(..2).unwrap_or_default();
-            self.problems.push(Diagnostic::error("Q0504", span, format!("`{wrong}` is no operator")).help(help));
+            self.problems
+                .push(Diagnostic::error("Q0504", span, format!("`{wrong}` is no operator")).help(help));
             return 2;
         }
         self.setting = false;
@@ -297,7 +323,9 @@ impl<'t> Lexer<'t> {
             return Inside::Arithmetic;
         }
         match self.tokens.last() {
-            Some(last) if last.kind == Kind::Word && last.span.end == self.at && functions::is_name(&last.text) => {
+            Some(last)
+                if last.kind == Kind::Word && last.span.end == self.at && functions::is_name(&last.text) =>
+            {
                 Inside::Arithmetic
             }
             Some(last) if last.is("in") && self.after_name() => Inside::List,
@@ -321,7 +349,10 @@ impl<'t> Lexer<'t> {
         }
         let word: Scanned<'_, &str> = alt((
             number,
-            recognize(pair(satisfy(is_name_start), take_while(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '@' | '$')))),
+            recognize(pair(
+                satisfy(is_name_start),
+                take_while(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '@' | '$')),
+            )),
         ))
         .parse(rest);
         match word {
@@ -329,7 +360,11 @@ impl<'t> Lexer<'t> {
             Err(_) => {
                 let c = rest.chars().next().unwrap_or_default();
                 let span = Span::new(self.at, self.at + c.len_utf8());
-                let problem = Diagnostic::error("Q0004", span, format!("`{}` cannot stand in arithmetic", c.escape_debug()));
+                let problem = Diagnostic::error(
+                    "Q0004",
+                    span,
+                    format!("`{}` cannot stand in arithmetic", c.escape_debug()),
+                );
                 self.problems.push(problem.help("put an odd field name in backticks"));
                 c.len_utf8()
             }
@@ -378,11 +413,15 @@ impl<'t> Lexer<'t> {
                 let span = Span::new(self.at, self.at + 2);
                 self.problems.push(Diagnostic::error("Q0006", span, "this name is empty"));
             }
-            let text = if raw.contains('`') { Cow::Owned(raw.replace("``", "`")) } else { Cow::Borrowed(raw) };
+            let text =
+                if raw.contains('`') { Cow::Owned(raw.replace("``", "`")) } else { Cow::Borrowed(raw) };
             return self.push(Kind::Name, text, end + 2);
         }
         let span = Span::new(self.at, self.at + 1);
-        self.problems.push(Diagnostic::error("Q0005", span, "this backtick is never closed").help("close the name with a backtick"));
+        self.problems.push(
+            Diagnostic::error("Q0005", span, "this backtick is never closed")
+                .help("close the name with a backtick"),
+        );
         self.push(Kind::Name, body, rest.len())
     }
 
@@ -473,7 +512,8 @@ fn word_len(rest: &str) -> usize {
             '!' if tail().starts_with(['=', '~']) => return at,
             ':' if named && 0 < at => {
                 let next = tail().chars().next();
-                let separates = next.is_some_and(|n| !n.is_whitespace() && !matches!(n, ')' | ',' | '|' | ':'));
+                let separates =
+                    next.is_some_and(|n| !n.is_whitespace() && !matches!(n, ')' | ',' | '|' | ':'));
                 if separates && !tail().starts_with("//") {
                     return at;
                 }

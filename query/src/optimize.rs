@@ -69,7 +69,9 @@ fn filter_into_scan(plan: &mut Plan) {
 fn time_into_range(plan: &mut Plan) {
     let range = &mut plan.range;
     plan.filter.retain(|condition| {
-        let Predicate::Field { name, test: Test::Compare(comparison, Literal::Time(time)) } = &condition.predicate else {
+        let Predicate::Field { name, test: Test::Compare(comparison, Literal::Time(time)) } =
+            &condition.predicate
+        else {
             return true;
         };
         if name != "time" {
@@ -95,9 +97,8 @@ fn time_into_range(plan: &mut Plan) {
 }
 
 fn limit_before_projection(plan: &mut Plan) {
-    let keeps_rows = |stage: &Stage| {
-        matches!(stage, Stage::Keep(_) | Stage::Drop(_) | Stage::Rename(_) | Stage::Set(..))
-    };
+    let keeps_rows =
+        |stage: &Stage| matches!(stage, Stage::Keep(_) | Stage::Drop(_) | Stage::Rename(_) | Stage::Set(..));
     for at in 1..plan.stages.len() {
         let mut at = at;
         let is_limit = |stage: Option<&Stage>| matches!(stage, Some(Stage::Limit(_)));

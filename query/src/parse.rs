@@ -5,6 +5,7 @@
 
 mod expr;
 mod measure;
+mod pipe;
 mod time;
 
 use nom::branch::alt;
@@ -13,7 +14,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::multi::separated_list1;
 use nom::{Err, IResult, Parser as _};
 
-use crate::ast::{self, Clause, Name, Noun, Pipe, Place, Query, SortKey, Stats, Top, Value};
+use crate::ast::{self, Clause, Name, Noun, Pipe, Place, Query, SortKey, Top, Value};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions;
 use crate::lex;
@@ -79,7 +80,8 @@ impl Collector {
                 input = input.rest();
             } else if first.is("profile") && !filter {
                 let problem = Diagnostic::error("Q0903", first.span, "`profile` is not supported yet");
-                self.problems.push(problem.help("`explain` shows the plan; every answer carries its own `stats`"));
+                self.problems
+                    .push(problem.help("`explain` shows the plan; every answer carries its own `stats`"));
                 input = input.rest();
             }
         }
@@ -93,7 +95,8 @@ impl Collector {
             let after = rest.rest();
             if after.first().is_none_or(|t| t.kind == Kind::Pipe) {
                 let problem = Diagnostic::error("Q0201", token.span, "nothing follows this `|`");
-                self.problems.push(problem.help("after `|` stands one of where, stats, top, sort, limit, keep"));
+                self.problems
+                    .push(problem.help("after `|` stands one of where, stats, top, sort, limit, keep"));
                 rest = after;
                 continue;
             }
@@ -112,7 +115,8 @@ impl Collector {
         } else {
             return false;
         };
-        let problem = Diagnostic::error("Q0505", first.span, format!("a query cannot start with `{}`", first.text));
+        let problem =
+            Diagnostic::error("Q0505", first.span, format!("a query cannot start with `{}`", first.text));
         self.problems.push(problem.help(help));
         true
     }
@@ -127,7 +131,9 @@ impl Collector {
             return (input.rest(), Some(Noun { name, place: Place(first.span) }));
         }
         let near = ast::NOUNS.iter().copied().filter(|noun| one_slip(&name, noun));
-        if let Some(help) = near.map(|noun| format!("did you mean `{noun}`? quote the word to search for it")).next() {
+        if let Some(help) =
+            near.map(|noun| format!("did you mean `{noun}`? quote the word to search for it")).next()
+        {
             let message = format!("`{}` is searched as text", first.text);
             self.problems.push(Diagnostic::warning("Q0105", first.span, message).help(help));
         }
@@ -172,22 +178,29 @@ impl Collector {
             let message = format!("`{text}` is searched as text");
             let help = "keys are separated by commas and `top` needs `by`; text is clearer in quotes";
             self.problems.push(Diagnostic::warning("Q0205", place.0, message).help(help));
-        } else if let Clause::Text(ast::Expr::Term(ast::Term::Search { field: None, what: ast::Search::Word(word), place }), _) = found
+        } else if let Clause::Text(
+            ast::Expr::Term(ast::Term::Search { field: None, what: ast::Search::Word(word), place }),
+            _,
+        ) = found
             && functions::is_name(word)
         {
             let problem = Diagnostic::warning("Q0105", place.0, format!("`{word}` is searched as text"));
-            self.problems.push(problem.help(format!("a function needs a field: `{word}(latency)`; text is clearer in quotes")));
+            self.problems.push(
+                problem
+                    .help(format!("a function needs a field: `{word}(latency)`; text is clearer in quotes")),
+            );
         } else if let Clause::Text(text, _) = found
             && let Some((word, span)) = first_word(text)
             && let Some(near) = CLAUSES.iter().find(|clause| one_slip(&word.to_ascii_lowercase(), clause))
         {
             let problem = Diagnostic::warning("Q0105", span, format!("`{word}` is searched as text"));
-            self.problems.push(problem.help(format!("did you mean `{near}`? quote the word to search for it")));
+            self.problems
+                .push(problem.help(format!("did you mean `{near}`? quote the word to search for it")));
         }
     }
 
     fn pipe<'t>(&mut self, input: Tokens<'t>, pipes: &mut Vec<Pipe>) -> Tokens<'t> {
-        let rest = match pipe(input) {
+        let rest = match pipe::pipe(input) {
             Ok((rest, found)) => {
                 pipes.push(found);
                 rest
@@ -209,7 +222,11 @@ impl Collector {
             Err::Failure(Problem(Some(diagnostic))) | Err::Error(Problem(Some(diagnostic))) => *diagnostic,
             _ => match at.first() {
                 Some(token) => unexpected(token, expected),
-                None => Diagnostic::error("Q0201", at.span(), format!("the query ends where {expected} should be")),
+                None => Diagnostic::error(
+                    "Q0201",
+                    at.span(),
+                    format!("the query ends where {expected} should be"),
+                ),
             },
         };
         self.problems.push(diagnostic);
@@ -218,14 +235,27 @@ impl Collector {
 
 /// The words that open a clause and are long enough for one slip to be told from another word.
 const CLAUSES: [&str; 12] = [
-    "where", "last", "since", "until", "between", "today", "yesterday", "previous", "around", "bottom", "sort", "limit",
+    "where",
+    "last",
+    "since",
+    "until",
+    "between",
+    "today",
+    "yesterday",
+    "previous",
+    "around",
+    "bottom",
+    "sort",
+    "limit",
 ];
 
 /// The bare word that a text starts with.
 fn first_word(text: &ast::Expr) -> Option<(&str, crate::token::Span)> {
     match text {
         ast::Expr::And(parts) | ast::Expr::Or(parts) => parts.first().and_then(first_word),
-        ast::Expr::Term(ast::Term::Search { field: None, what: ast::Search::Word(word), place }) => Some((word, place.0)),
+        ast::Expr::Term(ast::Term::Search { field: None, what: ast::Search::Word(word), place }) => {
+            Some((word, place.0))
+        }
         _ => None,
     }
 }
@@ -239,9 +269,15 @@ fn unexpected(token: &Token<'_>, expected: &str) -> Diagnostic {
     match token.kind {
         Kind::Close => Diagnostic::error("Q0203", token.span, "this `)` closes nothing")
             .help("quote a value that holds a parenthesis"),
-        Kind::Op(op) => Diagnostic::error("Q0204", token.span, format!("no field stands before `{}`", op.as_str()))
-            .help("write `field = value`; put an odd field name in backticks"),
-        _ => Diagnostic::error("Q0204", token.span, format!("`{}` cannot stand here; expected {expected}", shown(token))),
+        Kind::Op(op) => {
+            Diagnostic::error("Q0204", token.span, format!("no field stands before `{}`", op.as_str()))
+                .help("write `field = value`; put an odd field name in backticks")
+        }
+        _ => Diagnostic::error(
+            "Q0204",
+            token.span,
+            format!("`{}` cannot stand here; expected {expected}", shown(token)),
+        ),
     }
 }
 
@@ -292,8 +328,25 @@ fn skip_to_pipe(input: Tokens<'_>) -> Tokens<'_> {
 /// Whether the next token is a keyword that opens a clause, and so ends an expression.
 fn opens_clause(input: Tokens<'_>) -> bool {
     const OPENERS: [&str; 19] = [
-        "where", "by", "per", "last", "since", "until", "between", "on", "today", "yesterday", "this", "previous",
-        "around", "tz", "top", "bottom", "sort", "limit", "vs",
+        "where",
+        "by",
+        "per",
+        "last",
+        "since",
+        "until",
+        "between",
+        "on",
+        "today",
+        "yesterday",
+        "this",
+        "previous",
+        "around",
+        "tz",
+        "top",
+        "bottom",
+        "sort",
+        "limit",
+        "vs",
     ];
     let Some(token) = input.first().filter(|t| t.kind == Kind::Word) else { return false };
     if expr::is_field_term(input) {
@@ -310,7 +363,8 @@ fn opens_clause(input: Tokens<'_>) -> bool {
 fn clause(input: Tokens<'_>) -> Parsed<'_, Clause> {
     let Some(first) = input.first() else { return other() };
     if measure::starts(input) {
-        return map(spanned(measure::measures), |(measures, place)| Clause::Measures(measures, place)).parse(input);
+        return map(spanned(measure::measures), |(measures, place)| Clause::Measures(measures, place))
+            .parse(input);
     }
     if !opens_clause(input) {
         return map(spanned(expr::expr), |(expr, place)| Clause::Text(expr, place)).parse(input);
@@ -325,53 +379,13 @@ fn clause(input: Tokens<'_>) -> Parsed<'_, Clause> {
         "limit" => map(spanned(limit), |(count, place)| Clause::Limit(count, place)).parse(input),
         "group" => foreign(first, "group by", "write `by model`"),
         "vs" => not_yet(first, "`vs`", "run the query once for each range"),
-        "context" => not_yet(first, "`context`", "`events around TIME +-1m` shows what happened nearby; quote the word to search for it"),
+        "context" => not_yet(
+            first,
+            "`context`",
+            "`events around TIME +-1m` shows what happened nearby; quote the word to search for it",
+        ),
         _ => map(spanned(time::time), |(time, place)| Clause::Time(time, place)).parse(input),
     }
-}
-
-fn pipe(input: Tokens<'_>) -> Parsed<'_, Pipe> {
-    let Some(first) = input.first() else { return other() };
-    if first.kind != Kind::Word {
-        return other();
-    }
-    match first.text.to_ascii_lowercase().as_str() {
-        "where" => map(spanned(filter), |(expr, place)| Pipe::Where(expr, place)).parse(input),
-        "stats" => map(stats, Pipe::Stats).parse(input),
-        "top" | "bottom" => map(top, Pipe::Top).parse(input),
-        "sort" | "order" => map(spanned(sort), |(keys, place)| Pipe::Sort(keys, place)).parse(input),
-        "limit" => map(spanned(limit), |(count, place)| Pipe::Limit(count, place)).parse(input),
-        "keep" => map(spanned(after_word(names)), |(names, place)| Pipe::Keep(names, place)).parse(input),
-        "drop" => map(spanned(after_word(names)), |(names, place)| Pipe::Drop(names, place)).parse(input),
-        "rename" => map(spanned(rename), |(pairs, place)| Pipe::Rename(pairs, place)).parse(input),
-        "dedup" => map(spanned(dedup), |(names, place)| Pipe::Dedup(names, place)).parse(input),
-        "set" => map(spanned(set), |((name, value), place)| Pipe::Set(name, value, place)).parse(input),
-        "parse" => not_yet(first, "`parse`", "fields are taken from JSON, CSV and known formats at import"),
-        "fill" => not_yet(first, "`fill`", "buckets with no record are left out"),
-        "unroll" => not_yet(first, "`unroll`", "an array is one value; search it with `field:word`"),
-        "sample" => not_yet(first, "`sample`", "`limit n` gives the newest n"),
-        name => fail(unknown_pipe(first, name)),
-    }
-}
-
-fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
-    const PIPES: [&str; 11] =
-        ["where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set"];
-    let instead = match name {
-        "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
-        "summarize" | "aggregate" | "count" | "group" => "`stats count by model` groups",
-        "filter" | "having" | "search" => "`where ...` filters",
-        "extend" | "eval" => "`set x = a + b` adds a column",
-        "take" | "head" | "first" => "`limit n` cuts the answer",
-        "uniq" | "distinct" => "`dedup by field` keeps one of each; `distinct(field)` counts them",
-        _ => "",
-    };
-    let problem = Diagnostic::error("Q0101", token.span, format!("unknown pipe `{}`", shown(token)));
-    if !instead.is_empty() {
-        return problem.help(instead);
-    }
-    let help = format!("the pipes are {}", PIPES.join(", "));
-    problem.help(help).maybe_help(diagnostic::did_you_mean(name, PIPES))
 }
 
 fn foreign<T>(token: &Token<'_>, what: &str, help: &str) -> Parsed<'static, T> {
@@ -383,7 +397,9 @@ fn not_yet<T>(token: &Token<'_>, what: &str, instead: &str) -> Parsed<'static, T
 }
 
 /// Runs a parser and says where what it took stands.
-fn spanned<'t, T>(parser: impl Fn(Tokens<'t>) -> Parsed<'t, T>) -> impl Fn(Tokens<'t>) -> Parsed<'t, (T, Place)> {
+fn spanned<'t, T>(
+    parser: impl Fn(Tokens<'t>) -> Parsed<'t, T>,
+) -> impl Fn(Tokens<'t>) -> Parsed<'t, (T, Place)> {
     move |input| {
         let (rest, parsed) = parser(input)?;
         Ok((rest, (parsed, Place(input.span_to(&rest)))))
@@ -434,7 +450,8 @@ fn must<'t, T>(
 /// A field or column. A keyword is none; an aggregate stands for its column.
 fn name(input: Tokens<'_>) -> Parsed<'_, Name> {
     if measure::starts(input) && input.get(1).is_some_and(|t| t.kind == Kind::Open) {
-        return map(measure::measure, |m| Name { quoted: false, place: m.place, ..Name::new(&m.column()) }).parse(input);
+        return map(measure::measure, |m| Name { quoted: false, place: m.place, ..Name::new(&m.column()) })
+            .parse(input);
     }
     let bare = verify(kind(Kind::Word), |token: &&Token<'_>| !ast::is_keyword(&token.text));
     map(alt((bare, kind(Kind::Name))), |token| Name {
@@ -517,9 +534,13 @@ fn sort(input: Tokens<'_>) -> Parsed<'_, Vec<SortKey>> {
 }
 
 fn sort_key(input: Tokens<'_>) -> Parsed<'_, SortKey> {
-    if let Some(token) = input.first().filter(|t| t.kind == Kind::Word && t.text.starts_with('-') && 1 < t.text.len()) {
+    if let Some(token) =
+        input.first().filter(|t| t.kind == Kind::Word && t.text.starts_with('-') && 1 < t.text.len())
+    {
         let help = format!("write `sort {} desc`", token.text.trim_start_matches('-'));
-        return fail(Diagnostic::error("Q0505", token.span, "a leading `-` does not sort downwards").help(help));
+        return fail(
+            Diagnostic::error("Q0505", token.span, "a leading `-` does not sort downwards").help(help),
+        );
     }
     let (rest, name) = must(name, "Q0201", "what to sort by", "a field or column such as `latency`")(input)?;
     let (rest, order) = opt(alt((word("desc"), word("asc")))).parse(rest)?;
@@ -528,59 +549,6 @@ fn sort_key(input: Tokens<'_>) -> Parsed<'_, SortKey> {
 
 fn limit(input: Tokens<'_>) -> Parsed<'_, Option<u64>> {
     alt((map(word("all"), |_| None), map(count, Some))).parse(input.rest())
-}
-
-fn stats(input: Tokens<'_>) -> Parsed<'_, Stats> {
-    let measures = must(measure::measures, "Q0201", "a measure", "such as `stats count, avg(latency) by model`");
-    let (mut rest, measures) = measures(input.rest())?;
-    let mut keys = None;
-    let mut dur = None;
-    loop {
-        let twice = |token: &Token<'_>| {
-            fail(Diagnostic::error("Q0202", token.span, format!("`{}` is given twice", shown(token))).help("separate keys with commas"))
-        };
-        match rest.first() {
-            Some(token) if token.is("by") => {
-                let (after, found) = by(rest)?;
-                if keys.replace(found).is_some() {
-                    return twice(token);
-                }
-                rest = after;
-            }
-            Some(token) if token.is("per") => {
-                let (after, found) = per(rest)?;
-                if dur.replace(found).is_some() {
-                    return twice(token);
-                }
-                rest = after;
-            }
-            _ => break,
-        }
-    }
-    Ok((rest, Stats { measures, keys: keys.unwrap_or_default(), per: dur, place: Place(input.span_to(&rest)) }))
-}
-
-fn rename(input: Tokens<'_>) -> Parsed<'_, Vec<(Name, Name)>> {
-    let one = |input| {
-        let (rest, from) = must(name, "Q0201", "a column", "`rename old as new`")(input)?;
-        let (rest, _) = must(word("as"), "Q0201", "`as`", "`rename old as new`")(rest)?;
-        let (rest, to) = must(name, "Q0201", "the new name", "`rename old as new`")(rest)?;
-        Ok((rest, (from, to)))
-    };
-    separated_list1(kind(Kind::Comma), one).parse(input.rest())
-}
-
-fn dedup(input: Tokens<'_>) -> Parsed<'_, Vec<Name>> {
-    let (rest, _) = must(word("by"), "Q0201", "`by` and the fields that make a row a double", "`dedup by session`")(input.rest())?;
-    names(rest)
-}
-
-fn set(input: Tokens<'_>) -> Parsed<'_, (Name, ast::Arith)> {
-    let (rest, name) = must(name, "Q0201", "the name of the new column", "`set total = a + b`")(input.rest())?;
-    let equals = kind(Kind::Op(crate::token::Op::Eq));
-    let (rest, _) = must(equals, "Q0201", "`=`", "`set total = a + b`")(rest)?;
-    let (rest, value) = must(measure::arith, "Q0201", "arithmetic over fields", "`set total = a + b`")(rest)?;
-    Ok((rest, (name, value)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter};
 use jiff::tz::TimeZone;
 use logq_engine::{Predicate, TimeRange};
 
-use crate::calendar::Bucket;
+use crate::calendar::{self, Bucket};
 use crate::functions::Function;
 use crate::json;
 use crate::token::Span;
@@ -210,13 +210,16 @@ impl Plan {
         if let Some(until) = self.range.until {
             text.push_str(&format!(" until {}", json::time_text(until)));
         }
-        let buckets = self.stages.iter().any(|stage| matches!(stage, Stage::Group(Group { per: Some(_), .. })));
-        if let Some(zone) = self.zone.iana_name().filter(|zone| buckets && *zone != "UTC") {
-            text.push_str(&format!(" tz {zone}"));
+        let buckets =
+            self.stages.iter().any(|stage| matches!(stage, Stage::Group(Group { per: Some(_), .. })));
+        if buckets && self.zone != TimeZone::UTC {
+            text.push_str(&format!(" tz {}", calendar::zone_name(&self.zone)));
         }
         for stage in stages {
             match stage {
-                Stage::Sort(sort) => text.push_str(&format!(" | {}", Stage::Sort(Sort { first: None, ..sort.clone() }))),
+                Stage::Sort(sort) => {
+                    text.push_str(&format!(" | {}", Stage::Sort(Sort { first: None, ..sort.clone() })));
+                }
                 other => text.push_str(&format!(" | {other}")),
             }
         }
@@ -248,7 +251,9 @@ impl Display for Condition {
             return f.write_str(label);
         }
         match &self.predicate {
-            Predicate::And(parts) | Predicate::Or(parts) if 1 < parts.len() => write!(f, "({})", self.predicate),
+            Predicate::And(parts) | Predicate::Or(parts) if 1 < parts.len() => {
+                write!(f, "({})", self.predicate)
+            }
             other => write!(f, "{other}"),
         }
     }

@@ -84,7 +84,9 @@ impl Query {
             // What can be told of the rest is told at once. A missing part makes others look wrong: those are left out.
             let calendar = Calendar { now: 0, zone: TimeZone::UTC };
             let (_, more) = bind::bind(&tree, calendar);
-            problems.extend(more.into_iter().filter(|problem| !matches!(problem.code, "Q0103" | "Q0206" | "Q0403")));
+            problems.extend(
+                more.into_iter().filter(|problem| !matches!(problem.code, "Q0103" | "Q0206" | "Q0403")),
+            );
             problems.sort_by_key(|problem| problem.span.start);
             return Err(Error::query(text, problems));
         }
@@ -134,7 +136,7 @@ impl Query {
             return self.explained(session, now, started);
         }
         let (plan, warnings) = self.bind(session, now)?;
-        let expanded = plan.expanded();
+        let (expanded, range) = (plan.expanded(), plan.range);
         let plan = optimize(plan, &session.rules);
         let budget = Budget::new(session.memory_max);
         let fields = session.shape == RowShape::Full;
@@ -145,7 +147,7 @@ impl Query {
         let mut answer = Answer {
             query: self.text.clone(),
             expanded,
-            range: (plan.range.from, plan.range.until),
+            range: (range.from, range.until),
             columns: Vec::new(),
             rows: Vec::new(),
             full: output.fields,
@@ -264,7 +266,9 @@ fn damage(answer: &mut Answer, snapshot: &Snapshot, output: &Output) {
 fn unknown_fields(plan: &Plan, snapshot: &Snapshot, output: &Output) -> Result<Vec<Warning>> {
     let shown = |name: &str| {
         let at = output.columns.iter().position(|column| column == name);
-        at.is_some_and(|at| output.rows.iter().any(|row| row.cells.get(at).is_some_and(|cell| !cell.is_missing())))
+        at.is_some_and(|at| {
+            output.rows.iter().any(|row| row.cells.get(at).is_some_and(|cell| !cell.is_missing()))
+        })
     };
     let computed = |name: &str| plan.totals && name == "total_tokens";
     let asked: Vec<_> = plan

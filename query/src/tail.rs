@@ -69,7 +69,8 @@ impl Tail {
         let budget = Budget::new(self.memory_max);
         let fields = self.shape == RowShape::Full;
         let after = Some(self.position.clone());
-        let output = exec::run(&Input { plan: &self.plan, snapshot: &snapshot, budget: &budget, fields, after })?;
+        let output =
+            exec::run(&Input { plan: &self.plan, snapshot: &snapshot, budget: &budget, fields, after })?;
         self.position = snapshot.position();
         let mut answer = self.empty.clone();
         query::fill(&mut answer, output);
@@ -88,7 +89,10 @@ impl Tail {
 /// Why a query cannot be followed.
 fn not_followed(tree: &ast::Query) -> Option<Diagnostic> {
     let clause = tree.clauses.iter().find(|clause| {
-        matches!(clause, Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_) | Clause::Sort(..))
+        matches!(
+            clause,
+            Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_) | Clause::Sort(..)
+        )
     });
     let noun = tree.noun.as_ref().filter(|noun| !matches!(noun.name.as_str(), "events" | "errors"));
     let pipe = tree.pipes.iter().find_map(|pipe| match pipe {

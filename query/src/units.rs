@@ -77,7 +77,9 @@ pub(crate) fn unit_word(word: &str) -> Option<&'static str> {
 /// A whole number with its suffix: `5`, `10k`, `1_000`.
 pub(crate) fn whole(text: &str) -> Option<u64> {
     let number = number(text)?;
-    u64::try_from(scaled(&number, 0)?).ok().filter(|_| scaled(&number, 9).is_none_or(|n| n % 1_000_000_000 == 0))
+    u64::try_from(scaled(&number, 0)?)
+        .ok()
+        .filter(|_| scaled(&number, 9).is_none_or(|n| n % 1_000_000_000 == 0))
 }
 
 /// Reads a number as a decimal literal: `50k`, `1.5M`, `1_000`, `20MB`, `4KiB`, `-3`, `1e6`.
@@ -110,7 +112,8 @@ pub(crate) fn number(text: &str) -> Option<String> {
     };
     if binary == 0 {
         // Whole results are written out, so that messages and plans show the number people mean.
-        let exact = scaled(&mantissa, decimal).filter(|n| scaled(&mantissa, decimal + 3).is_none_or(|m| m % 1000 == 0 && m / 1000 == *n));
+        let exact = scaled(&mantissa, decimal)
+            .filter(|n| scaled(&mantissa, decimal + 3).is_none_or(|m| m % 1000 == 0 && m / 1000 == *n));
         return Some(match exact {
             Some(whole) if places(&mantissa) <= decimal => format!("{sign}{whole}"),
             _ => format!("{sign}{mantissa}e{decimal}"),
@@ -130,7 +133,11 @@ fn places(mantissa: &str) -> i32 {
 fn is_mantissa(text: &str) -> bool {
     let points = text.bytes().filter(|b| *b == b'.').count();
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-    points <= 1 && edge(text.chars().next()) && edge(text.chars().last()) && !text.contains("_.") && !text.contains("._")
+    points <= 1
+        && edge(text.chars().next())
+        && edge(text.chars().last())
+        && !text.contains("_.")
+        && !text.contains("._")
 }
 
 /// Reads `$0.02` or `$1k` as billionths of a dollar.
@@ -146,7 +153,11 @@ pub(crate) fn money(text: &str) -> Option<i64> {
 pub(crate) fn is_date(text: &str) -> bool {
     let b = text.as_bytes();
     let digit = |at: usize| b.get(at).is_some_and(u8::is_ascii_digit);
-    (0..4).all(digit) && b.get(4) == Some(&b'-') && digit(5) && digit(6) && matches!(b.get(7), None | Some(b'-'))
+    (0..4).all(digit)
+        && b.get(4) == Some(&b'-')
+        && digit(5)
+        && digit(6)
+        && matches!(b.get(7), None | Some(b'-'))
 }
 
 /// Whether `text` is a day, month or year: `2026-11-22`, `2026-11`, `2026`.
@@ -159,14 +170,22 @@ pub(crate) fn is_day(text: &str) -> bool {
 pub(crate) fn is_clock(text: &str) -> bool {
     let b = text.as_bytes();
     let digit = |at: usize| b.get(at).is_some_and(u8::is_ascii_digit);
-    digit(0) && digit(1) && b.get(2) == Some(&b':') && digit(3) && digit(4)
+    digit(0)
+        && digit(1)
+        && b.get(2) == Some(&b':')
+        && digit(3)
+        && digit(4)
         && b.iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b'+' | b'-' | b'Z' | b'z'))
 }
 
 /// Whether `text` looks like a point in time; reading it may still find that the day does not exist.
 pub(crate) fn is_moment(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    if matches!(lower.as_str(), "now" | "today" | "yesterday") || is_date(text) || is_clock(text) || is_day(text) {
+    if matches!(lower.as_str(), "now" | "today" | "yesterday")
+        || is_date(text)
+        || is_clock(text)
+        || is_day(text)
+    {
         return true;
     }
     if let Some(offset) = lower.strip_prefix("now") {
@@ -224,7 +243,10 @@ mod tests {
         ] {
             assert_eq!(number(text).as_deref(), want, "{text}");
         }
-        assert_eq!((whole("10k"), whole("0"), whole("1.5"), whole("-1")), (Some(10_000), Some(0), None, None));
+        assert_eq!(
+            (whole("10k"), whole("0"), whole("1.5"), whole("-1")),
+            (Some(10_000), Some(0), None, None)
+        );
         assert_eq!(money("$0.02"), Some(20_000_000));
     }
 

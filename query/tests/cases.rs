@@ -69,7 +69,7 @@ fn run_file(text: &str) -> (String, Vec<String>) {
                 while let Some(line) = lines.next_if(|line| !line.is_empty()) {
                     writeln!(want, "{line}").unwrap();
                 }
-                let got = answers(&stores, rest, &session);
+                let got = ascii(&answers(&stores, &unescaped(rest), &session));
                 filled.push_str(&got);
                 if got != want {
                     wrong.push(format!("{rest}\n--- wanted\n{want}--- got\n{got}"));
@@ -80,6 +80,22 @@ fn run_file(text: &str) -> (String, Vec<String>) {
         }
     }
     (filled, wrong)
+}
+
+/// `\u{4e2d}` as the character; the files are plain ASCII.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("\\u{");
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('}').unwrap();
+        out.push(char::from_u32(u32::from_str_radix(code, 16).unwrap()).unwrap());
+        out.push_str(rest);
+    }
+    out
+}
+
+fn ascii(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() }).collect()
 }
 
 /// The one answer that all stores and all sets of rules give.
@@ -116,7 +132,8 @@ pub(crate) fn show(answer: &Answer, text: &str) -> String {
             writeln!(out, "{{{rest}").unwrap();
         }
     } else {
-        let names: Vec<String> = answer.columns.iter().map(|c| format!("{}:{}", c.name, c.kind.as_str())).collect();
+        let names: Vec<String> =
+            answer.columns.iter().map(|c| format!("{}:{}", c.name, c.kind.as_str())).collect();
         writeln!(out, "{}", names.join("  ")).unwrap();
         for row in &answer.rows {
             let cells = row.cells.iter().map(|cell| {
@@ -138,4 +155,3 @@ pub(crate) fn show(answer: &Answer, text: &str) -> String {
     }
     out
 }
-

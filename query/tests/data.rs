@@ -12,7 +12,8 @@ pub(crate) fn store(dir: &Path, events: &[Event], writers: usize) -> Store {
     let store = Store::open(dir, Options::default()).unwrap();
     let writers: Vec<_> = (0..writers).map(|_| store.writer_with(Durability::Buffered).unwrap()).collect();
     // Several writers take turns from the end, so that neither files nor their records are in the order of time.
-    let events: Vec<&Event> = if writers.len() == 1 { events.iter().collect() } else { events.iter().rev().collect() };
+    let events: Vec<&Event> =
+        if writers.len() == 1 { events.iter().collect() } else { events.iter().rev().collect() };
     for (at, event) in events.iter().enumerate() {
         writers[at % writers.len()].append(event).unwrap();
     }
@@ -58,8 +59,11 @@ pub(crate) fn standard_day() -> Vec<Event> {
         }
         events.push(event);
     }
-    events.push(Event::ai("legacy").at(NOW - 3 * MINUTE).field("total_tokens", 999).field("source", "import"));
-    events.push(Event::ai("broken").at(NOW - 2 * MINUTE).field("prompt_tokens", "many").field("source", "import"));
+    events
+        .push(Event::ai("legacy").at(NOW - 3 * MINUTE).field("total_tokens", 999).field("source", "import"));
+    events.push(
+        Event::ai("broken").at(NOW - 2 * MINUTE).field("prompt_tokens", "many").field("source", "import"),
+    );
     events
 }
 
@@ -86,8 +90,10 @@ fn types() -> Vec<Event> {
         Value::Bytes(&[0xff, b'a']),
         Value::Int(-7),
     ];
-    let mut events: Vec<Event> =
-        (0..).zip(values).map(|(n, value)| Event::new().at(NOW - n * MINUTE).field("n", n).field("v", value)).collect();
+    let mut events: Vec<Event> = (0..)
+        .zip(values)
+        .map(|(n, value)| Event::new().at(NOW - n * MINUTE).field("n", n).field("v", value))
+        .collect();
     events.push(Event::new().at(NOW - 19 * MINUTE).field("n", 19));
     events
 }
@@ -108,7 +114,11 @@ fn texts() -> Vec<Event> {
     ];
     let event = |(n, text): (i64, &&str)| {
         let event = Event::new().at(NOW - n * MINUTE).field("n", n).message(text).field("status", "timeout");
-        if n == 3 { event.field("tags", Value::Json("[\"deep timeout\",{\"k\":[\"inner word\"]}]")) } else { event }
+        if n == 3 {
+            event.field("tags", Value::Json("[\"deep timeout\",{\"k\":[\"inner word\"]}]"))
+        } else {
+            event
+        }
     };
     (0..).zip(&texts).map(event).collect()
 }
@@ -118,6 +128,8 @@ fn clocks() -> Vec<Event> {
     // 2026-03-28T22:00Z and 2026-10-24T21:00Z
     [1_774_735_200, 1_792_875_600]
         .into_iter()
-        .flat_map(|start| (0..56).map(move |n| Event::new().at((start + n * 1800) * 1_000_000_000).field("n", n)))
+        .flat_map(|start| {
+            (0..56).map(move |n| Event::new().at((start + n * 1800) * 1_000_000_000).field("n", n))
+        })
         .collect()
 }

@@ -1,6 +1,10 @@
 //! Tests of the query language from text to answer.
 
+#[cfg(test)]
 mod cases;
+#[cfg(test)]
 mod data;
+#[cfg(test)]
 mod docs;
+#[cfg(test)]
 mod laws;

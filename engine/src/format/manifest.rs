@@ -20,7 +20,9 @@
 //!   2 done    slot, number, end offset, promise, end sequence, records, time min, time max, flags
 //! ```
 //!
-//! A torn last edit is not there: readers stop before it, the next editor cuts it off.
+//! Behind the last edit the file is zero: it grows by [`GROWTH`] at a time, so that the sync of an edit
+//! seldom has to make a new size durable. A torn last edit is not there: readers stop before it, the next
+//! editor rewrites the file.
 
 use super::header::{FileHeader, Rehomes};
 use super::{VERSION, crc, u32_at, u64_at, varint};
@@ -28,6 +30,8 @@ use super::{VERSION, crc, u32_at, u64_at, varint};
 /// Where edits start.
 pub(crate) const HEAD_SIZE: usize = 48;
 const MAGIC: &[u8; 8] = b"LOGQMAN\x01";
+/// The file ends on a multiple of this.
+pub(crate) const GROWTH: usize = 64 << 10;
 const EDIT_HEAD: usize = 8;
 /// An edit is far smaller; a larger size is damage.
 const EDIT_SIZE_MAX: usize = 16 << 20;
@@ -132,7 +136,8 @@ pub(crate) enum Edit {
 /// Reads the edit at `offset` of the whole manifest `bytes`.
 pub(crate) fn read_edit(bytes: &[u8], store: u128, offset: usize) -> Edit {
     match bytes.get(offset..) {
-        None | Some([]) => Edit::End,
+        None => Edit::End,
+        Some(rest) if rest.iter().all(|byte| *byte == 0) => Edit::End,
         Some(rest) => match decode_edit(rest, store, offset as u64) {
             Some((ops, len)) => Edit::Ops(ops, offset + len),
             None => Edit::Damaged,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::io::WriteMap;
-use crate::segment::active::Prepared;
+use crate::segment::active::{Active, Prepared};
 
 /// Where the writer leaves work, and the thread leaves what is ready.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ struct Desk {
     stop: bool,
     sync_soon: bool,
     populate: Option<Range>,
+    /// Files that are full: unmapping one takes a while.
+    full: Vec<Active>,
     prepare: Option<u64>,
     /// The number of the file that is being prepared.
     preparing: Option<u64>,
@@ -41,6 +43,8 @@ pub(super) struct Range {
 pub(super) enum Work {
     Sync,
     Populate(Range),
+    /// Let go of full files.
+    Drop(Vec<Active>),
     /// Make the file of this number ready.
     Prepare(u64),
     Stop,
@@ -55,7 +59,11 @@ impl Background {
     /// Waits for work; a sync is due after `every`, where there is such a time.
     pub(super) fn next(&self, every: Option<Duration>) -> Work {
         let idle = |desk: &mut Desk| {
-            !desk.stop && !desk.sync_soon && desk.populate.is_none() && desk.prepare.is_none()
+            !desk.stop
+                && !desk.sync_soon
+                && desk.populate.is_none()
+                && desk.prepare.is_none()
+                && desk.full.is_empty()
         };
         let mut desk = match every {
             Some(every) => self
@@ -75,8 +83,16 @@ impl Background {
             desk.preparing = Some(number);
             return Work::Prepare(number);
         }
+        if !desk.full.is_empty() {
+            return Work::Drop(std::mem::take(&mut desk.full));
+        }
         desk.sync_soon = false;
         Work::Sync
+    }
+
+    pub(super) fn drop_later(&self, full: Active) {
+        self.desk().full.push(full);
+        self.changed.notify_all();
     }
 
     pub(super) fn sync_soon(&self) {
@@ -84,8 +100,16 @@ impl Background {
         self.changed.notify_all();
     }
 
-    pub(super) fn populate(&self, range: Range) {
-        self.desk().populate = Some(range);
+    pub(super) fn populate(&self, mut range: Range) {
+        let mut desk = self.desk();
+        if let Some(waiting) = &desk.populate
+            && Arc::ptr_eq(&waiting.map, &range.map)
+        {
+            range.len = range.from + range.len - waiting.from;
+            range.from = waiting.from;
+        }
+        desk.populate = Some(range);
+        drop(desk);
         self.changed.notify_all();
     }
 

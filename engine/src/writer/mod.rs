@@ -299,6 +299,7 @@ fn spawn_background(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
                 Work::Sync => drop(shared.flush()),
                 // Only speed is lost when this fails: pages come at their first touch.
                 Work::Populate(range) => drop(range.map.populate(range.from, range.len)),
+                Work::Drop(full) => drop(full),
                 // The rotation tries again, and reports.
                 Work::Prepare(number) => shared.background.put_prepared(shared.prepare(number).ok()),
                 Work::Stop => return,
@@ -471,7 +472,10 @@ impl Shared {
             let mut sync = lock(&self.sync);
             sync.done = sync.done.max((active.header.number, active.offset));
         }
-        state.active = Some(active);
+        let full = state.active.replace(active);
+        if let Some(full) = full.filter(|_| self.core.vfs.has_threads()) {
+            self.background.drop_later(full);
+        }
     }
 
     /// Makes the file of this number, or takes the one that was made ready.
@@ -497,7 +501,12 @@ impl Shared {
     }
 
     fn prepare(&self, number: u64) -> Result<Prepared> {
-        Prepared::make(&*self.core.vfs, &self.core.dir, self.slot, number, self.core.options.file_size)
+        let (vfs, dir) = (&*self.core.vfs, &self.core.dir);
+        let mut prepared = Prepared::make(vfs, dir, self.slot, number, self.core.options.file_size)?;
+        if self.durability != Durability::Synced {
+            prepared.populate();
+        }
+        Ok(prepared)
     }
 
     /// Has the pages and the file that come next made ready in time.

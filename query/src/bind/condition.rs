@@ -34,8 +34,12 @@ impl Binder {
 
     fn predicate(&mut self, expr: &Expr, fields: &mut Vec<String>, searches: &mut bool) -> Predicate {
         match expr {
-            Expr::And(parts) => Predicate::And(parts.iter().map(|p| self.predicate(p, fields, searches)).collect()),
-            Expr::Or(parts) => Predicate::Or(parts.iter().map(|p| self.predicate(p, fields, searches)).collect()),
+            Expr::And(parts) => {
+                Predicate::And(parts.iter().map(|p| self.predicate(p, fields, searches)).collect())
+            }
+            Expr::Or(parts) => {
+                Predicate::Or(parts.iter().map(|p| self.predicate(p, fields, searches)).collect())
+            }
             Expr::Not(inner) => Predicate::Not(Box::new(self.predicate(inner, fields, searches))),
             Expr::Term(term) => {
                 *searches |= matches!(term, Term::Search { field: None, .. });
@@ -62,7 +66,9 @@ impl Binder {
                 for (value, comparison) in [(low, Comparison::Ge), (high, Comparison::Le)] {
                     let found = literals(kind, value, true, &self.calendar);
                     let literal = self.note(found).and_then(|all| all.into_iter().next());
-                    ends.extend(literal.map(|literal| Predicate::field(&name, Test::Compare(comparison, literal))));
+                    ends.extend(
+                        literal.map(|literal| Predicate::field(&name, Test::Compare(comparison, literal))),
+                    );
                 }
                 present_and(&name, Predicate::And(ends), *negated)
             }
@@ -131,7 +137,8 @@ impl Binder {
             TextOp::Ends => TextTest::ends(text),
             TextOp::Like => {
                 if text.contains('%') && !text.contains(['*', '?']) {
-                    let problem = Diagnostic::warning("Q0305", value.place.0, "`%` is only itself in a pattern");
+                    let problem =
+                        Diagnostic::warning("Q0305", value.place.0, "`%` is only itself in a pattern");
                     self.problems.push(problem.help("`*` stands for any run of characters, `?` for one"));
                 }
                 TextTest::like(text)
@@ -139,7 +146,9 @@ impl Binder {
             TextOp::Cidr => match TextTest::cidr(text) {
                 Ok(test) => test,
                 Err(wrong) => {
-                    self.problems.push(Diagnostic::error("Q0301", value.place.0, wrong).help("such as `ip cidr 10.0.0.0/8`"));
+                    self.problems.push(
+                        Diagnostic::error("Q0301", value.place.0, wrong).help("such as `ip cidr 10.0.0.0/8`"),
+                    );
                     return Predicate::All;
                 }
             },
@@ -149,7 +158,9 @@ impl Binder {
 
     fn nothing(&mut self, span: Span) -> Predicate {
         let problem = Diagnostic::error("Q0304", span, "there is nothing to search for");
-        self.problems.push(problem.help("`field exists` tests that a field is there, `field = \"\"` that it is empty"));
+        self.problems.push(
+            problem.help("`field exists` tests that a field is there, `field = \"\"` that it is empty"),
+        );
         Predicate::All
     }
 

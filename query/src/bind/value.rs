@@ -34,7 +34,12 @@ impl Kind {
 
 /// What a value may stand for: one literal, or for an equality several, one of which must be equal: `4k` is a number
 /// and also the text `4k`.
-pub(super) fn literals(kind: Kind, value: &Value, ordered: bool, calendar: &Calendar) -> Result<Vec<Literal>, Diagnostic> {
+pub(super) fn literals(
+    kind: Kind,
+    value: &Value,
+    ordered: bool,
+    calendar: &Calendar,
+) -> Result<Vec<Literal>, Diagnostic> {
     let text = value.text.as_str();
     match kind {
         Kind::Time => match calendar.parse(text) {
@@ -98,7 +103,11 @@ impl Binder {
     fn measure(&mut self, aggregate: &ast::Aggregate) -> Option<Measure> {
         let function = Function::parse(&aggregate.function)?;
         if aggregate.argument.is_none() && function != Function::Count {
-            let problem = Diagnostic::error("Q0104", aggregate.place.0, format!("`{}` needs a field", aggregate.function));
+            let problem = Diagnostic::error(
+                "Q0104",
+                aggregate.place.0,
+                format!("`{}` needs a field", aggregate.function),
+            );
             self.problems.push(problem.help(format!("such as `{}(latency)`", aggregate.function)));
             return None;
         }
@@ -141,7 +150,8 @@ impl Binder {
                 let first = self.arith(first)?;
                 let mut rest = Vec::new();
                 for (power, part) in parts {
-                    let operation = if *power == Power::Times { Operation::Multiply } else { Operation::Divide };
+                    let operation =
+                        if *power == Power::Times { Operation::Multiply } else { Operation::Divide };
                     rest.push((operation, self.arith(part)?));
                 }
                 Ok(if rest.is_empty() { first } else { Arith::Chain(Box::new(first), rest) })

@@ -55,7 +55,9 @@ impl Bound {
             Self::Column(at) => columns.get(*at).get(row).copied().flatten(),
             Self::Value(value) => Some(*value),
             Self::Text(text) => Some(Value::Str(text)),
-            Self::Negate(inner) => combine(Operation::Subtract, Some(Value::Int(0)), inner.value(columns, row)),
+            Self::Negate(inner) => {
+                combine(Operation::Subtract, Some(Value::Int(0)), inner.value(columns, row))
+            }
             Self::Chain(first, rest) => {
                 let mut value = first.value(columns, row);
                 for (operation, part) in rest {
@@ -116,7 +118,11 @@ impl Quantity {
 }
 
 /// Applies an operation to two values.
-pub(super) fn combine(operation: Operation, left: Option<Value<'_>>, right: Option<Value<'_>>) -> Option<Value<'static>> {
+pub(super) fn combine(
+    operation: Operation,
+    left: Option<Value<'_>>,
+    right: Option<Value<'_>>,
+) -> Option<Value<'static>> {
     let (left, right) = (Quantity::of(left?)?, Quantity::of(right?)?);
     let exact = exact(operation, left, right);
     let value = match exact {
@@ -177,9 +183,13 @@ fn float(operation: Operation, left: Quantity, right: Quantity) -> Option<Value<
         (Quantity::Cost(_), Quantity::Cost(_), Operation::Divide) => None,
         (Quantity::Duration(_), Quantity::Cost(_), _) | (Quantity::Cost(_), Quantity::Duration(_), _) => None,
         (Quantity::Duration(_), ..) => Some(DURATION_SCALE),
-        (_, Quantity::Duration(_), Operation::Add | Operation::Subtract | Operation::Multiply) => Some(DURATION_SCALE),
+        (_, Quantity::Duration(_), Operation::Add | Operation::Subtract | Operation::Multiply) => {
+            Some(DURATION_SCALE)
+        }
         (Quantity::Cost(_), ..) => Some(COST_SCALE),
-        (_, Quantity::Cost(_), Operation::Add | Operation::Subtract | Operation::Multiply) => Some(COST_SCALE),
+        (_, Quantity::Cost(_), Operation::Add | Operation::Subtract | Operation::Multiply) => {
+            Some(COST_SCALE)
+        }
         _ => None,
     };
     let Some(scale) = scale else { return Some(Value::Float(value)) };

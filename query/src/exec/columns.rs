@@ -69,7 +69,10 @@ impl Access {
             Origin::Total([prompt, response, total]) => {
                 let [prompt, response, total] = [prompt, response, total].map(|at| batch.column(at));
                 let rows = prompt.iter().zip(response).zip(total);
-                Column::Owned(rows.map(|((prompt, response), total)| total_tokens(*prompt, *response, *total)).collect())
+                Column::Owned(
+                    rows.map(|((prompt, response), total)| total_tokens(*prompt, *response, *total))
+                        .collect(),
+                )
             }
         });
         Columns {
@@ -82,14 +85,19 @@ impl Access {
 }
 
 /// Prompt and response, where one of them is a number; else the event's own total.
-fn total_tokens<'v>(prompt: Option<Value<'v>>, response: Option<Value<'v>>, total: Option<Value<'v>>) -> Option<Value<'v>> {
+fn total_tokens<'v>(
+    prompt: Option<Value<'v>>,
+    response: Option<Value<'v>>,
+    total: Option<Value<'v>>,
+) -> Option<Value<'v>> {
     match (prompt, response) {
         (Some(Value::Int(prompt)), Some(Value::Int(response))) => match prompt.checked_add(response) {
             Some(sum) => Some(Value::Int(sum)),
             None => arith::combine(Operation::Add, Some(Value::Int(prompt)), Some(Value::Int(response))),
         },
         _ => {
-            let number = |value: Option<Value<'v>>| arith::combine(Operation::Add, value, Some(Value::Int(0)));
+            let number =
+                |value: Option<Value<'v>>| arith::combine(Operation::Add, value, Some(Value::Int(0)));
             match (number(prompt), number(response)) {
                 (None, None) => number(total),
                 (one, None) | (None, one) => one,
@@ -121,7 +129,14 @@ pub(super) struct Columns<'b> {
 
 impl<'b> Columns<'b> {
     /// Rows `from..until` of a table; `places` says where each column is there.
-    pub(super) fn of_table(table: &'b Table, places: &[Option<usize>], from: usize, until: usize, times: &'b [i64], ids: &'b [RecordId]) -> Self {
+    pub(super) fn of_table(
+        table: &'b Table,
+        places: &[Option<usize>],
+        from: usize,
+        until: usize,
+        times: &'b [i64],
+        ids: &'b [RecordId],
+    ) -> Self {
         let rows = table.rows.get(from..until).unwrap_or_default();
         let column = |place: &Option<usize>| {
             Column::Owned(rows.iter().map(|row| place.and_then(|at| row.cells.get(at)?.value())).collect())
@@ -162,9 +177,9 @@ impl Row for At<'_, '_> {
 
     fn any_text(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
         match &self.columns.strings {
-            Strings::Batch(batch) => batch
-                .fields(self.row)
-                .any(|(name, value)| is_searched(name) && text::strings(value, test)),
+            Strings::Batch(batch) => {
+                batch.fields(self.row).any(|(name, value)| is_searched(name) && text::strings(value, test))
+            }
             Strings::Columns => {
                 let mut values = (0..self.columns.columns.len()).filter_map(|at| self.value(at));
                 values.any(|value| text::strings(value, test))

@@ -3,11 +3,11 @@
 use logq_engine::Value;
 use logq_engine::compare::{put_key, to_text};
 use logq_engine::{Batch, Part, RecordId, ScanStats};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::columns::Access;
-use super::hash::KeyHash;
+use super::hash::{KeyHash, KeyTable};
 use super::table::{Row, Table, compile};
 use super::{Budget, Input, ScanOutcome};
 use crate::datum::Datum;
@@ -29,10 +29,18 @@ type At = (i64, RecordId);
 #[derive(Default)]
 struct Field {
     events: u64,
-    types: BTreeSet<&'static str>,
-    values: HashSet<Box<[u8]>, KeyHash>,
+    /// A bit for each of [`TYPES`].
+    types: u16,
+    values: KeyTable,
     /// The newest different values, newest first.
-    examples: Vec<(At, String)>,
+    examples: Vec<Example>,
+}
+
+/// A value and where it was seen last.
+struct Example {
+    at: At,
+    key: Box<[u8]>,
+    text: String,
 }
 
 #[derive(Default)]
@@ -54,7 +62,10 @@ pub(super) fn scan(input: &Input<'_>, filter: &[Condition]) -> Result<(Table, Sc
         let stats = part.scan(&mut |batch| {
             let ids = access.ids(batch);
             let columns = access.columns(batch, &ids);
-            for row in 0..batch.len() {
+            // From the newest on, so that examples seldom give way to newer ones.
+            let mut rows: Vec<usize> = (0..batch.len()).collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((batch.time(*row), batch.id(*row))));
+            for row in rows {
                 if result.is_ok() && compiled.matches(&columns.row(row)) {
                     result = state.add(batch, row, input.budget);
                 }
@@ -91,19 +102,19 @@ impl State {
             self.fields.insert(name.into(), Field::default());
         }
         let Some(field) = self.fields.get_mut(name) else { return added };
-        field.types.insert(type_name(value));
+        field.types |= 1 << type_of(value);
         if value == Value::Null {
             return added;
         }
         field.events += 1;
         self.key.clear();
         put_key(&mut self.key, Some(value));
-        if !field.values.contains(self.key.as_slice()) {
+        let before = field.values.len();
+        if field.values.number(&self.key).is_some() && before < field.values.len() {
             added += self.key.len() + ENTRY_SIZE;
-            field.values.insert(self.key.as_slice().into());
         }
-        if field.examples.len() < EXAMPLES || field.examples.last().is_some_and(|(oldest, _)| *oldest < at) {
-            field.example(at, short(&to_text(value)));
+        if field.wants(at, &self.key) {
+            field.example(Example { at, key: self.key.as_slice().into(), text: short(&to_text(value)) });
         }
         added
     }
@@ -113,10 +124,12 @@ impl State {
         for (name, more) in other.fields {
             let field = self.fields.entry(name).or_default();
             field.events += more.events;
-            field.types.extend(more.types);
-            field.values.extend(more.values);
-            for (at, text) in more.examples {
-                field.example(at, text);
+            field.types |= more.types;
+            for number in 0..more.values.len() {
+                field.values.number(more.values.key(number));
+            }
+            for example in more.examples {
+                field.example(example);
             }
         }
     }
@@ -124,11 +137,12 @@ impl State {
     fn table(self) -> Table {
         let events = self.events;
         let rows = self.fields.into_iter().map(|(name, field)| {
-            let types: Vec<&str> = field.types.into_iter().collect();
+            let types = (0..).zip(TYPES).filter(|(bit, _)| field.types >> bit & 1 == 1);
+            let types: Vec<&str> = types.map(|(_, name)| name).collect();
             let mut examples = "[".to_owned();
-            for (at, (_, text)) in field.examples.iter().enumerate() {
+            for (at, example) in field.examples.iter().enumerate() {
                 examples.push_str(if at == 0 { "" } else { "," });
-                json::string(&mut examples, text);
+                json::string(&mut examples, &example.text);
             }
             examples.push(']');
             Row::computed(vec![
@@ -146,17 +160,24 @@ impl State {
 }
 
 impl Field {
-    /// Takes an example if it is among the newest; a value stands only once, at its newest place.
-    fn example(&mut self, at: At, text: String) {
-        match self.examples.iter().position(|(_, have)| *have == text) {
-            Some(have) if self.examples.get(have).is_some_and(|(its, _)| at <= *its) => return,
-            Some(have) => {
-                self.examples.remove(have);
+    /// Whether a value seen here would change the examples.
+    fn wants(&self, at: At, key: &[u8]) -> bool {
+        match self.examples.iter().find(|have| *have.key == *key) {
+            Some(have) => have.at < at,
+            None => {
+                self.examples.len() < EXAMPLES || self.examples.last().is_some_and(|oldest| oldest.at < at)
             }
-            None => {}
         }
-        let place = self.examples.partition_point(|(its, _)| at < *its);
-        self.examples.insert(place, (at, text));
+    }
+
+    /// Takes an example if it is among the newest; a value stands only once, at its newest place.
+    fn example(&mut self, example: Example) {
+        if !self.wants(example.at, &example.key) {
+            return;
+        }
+        self.examples.retain(|have| have.key != example.key);
+        let place = self.examples.partition_point(|have| example.at < have.at);
+        self.examples.insert(place, example);
         self.examples.truncate(EXAMPLES);
     }
 }
@@ -173,18 +194,23 @@ fn short(text: &str) -> String {
     }
 }
 
-fn type_name(value: Value<'_>) -> &'static str {
+/// The names of types, sorted.
+const TYPES: [&str; 11] =
+    ["bool", "bytes", "cost", "duration", "float", "int", "json", "level", "null", "string", "time"];
+
+/// The place of a value's type among [`TYPES`].
+fn type_of(value: Value<'_>) -> u16 {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Int(_) => "int",
-        Value::Float(_) | Value::Number(_) => "float",
-        Value::Str(_) => "string",
-        Value::Bytes(_) => "bytes",
-        Value::Json(_) => "json",
-        Value::Time(_) => "time",
-        Value::Duration(_) => "duration",
-        Value::Cost(_) => "cost",
-        Value::Level(_) => "level",
+        Value::Bool(_) => 0,
+        Value::Bytes(_) => 1,
+        Value::Cost(_) => 2,
+        Value::Duration(_) => 3,
+        Value::Float(_) | Value::Number(_) => 4,
+        Value::Int(_) => 5,
+        Value::Json(_) => 6,
+        Value::Level(_) => 7,
+        Value::Null => 8,
+        Value::Str(_) => 9,
+        Value::Time(_) => 10,
     }
 }

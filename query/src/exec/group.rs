@@ -79,7 +79,8 @@ impl<'p> Grouping<'p> {
         }
         let time = self.group.per.map(|_| "time".to_owned());
         let names = self.group.measures.iter().map(|measure| measure.name.clone());
-        let columns: Vec<String> = time.into_iter().chain(self.group.keys.iter().cloned()).chain(names).collect();
+        let columns: Vec<String> =
+            time.into_iter().chain(self.group.keys.iter().cloned()).chain(names).collect();
         let mut rows = Vec::with_capacity(state.groups.len());
         for group in 0..state.groups.len() {
             let mut cells = Vec::with_capacity(columns.len());
@@ -109,7 +110,12 @@ pub(super) struct State {
 
 impl State {
     /// Takes the rows of a batch.
-    pub(super) fn update(&mut self, grouping: &Grouping<'_>, columns: &Columns<'_>, budget: &Budget) -> Result<()> {
+    pub(super) fn update(
+        &mut self,
+        grouping: &Grouping<'_>,
+        columns: &Columns<'_>,
+        budget: &Budget,
+    ) -> Result<()> {
         let mut rows = std::mem::take(&mut self.rows);
         let mut places = std::mem::take(&mut self.places);
         rows.clear();
@@ -137,7 +143,8 @@ impl State {
                 Some(condition) => {
                     let passes = |row: &u32| condition.matches(&columns.row(*row as usize));
                     let both = rows.iter().zip(&places).filter(|(row, _)| passes(row));
-                    let (some, groups): (Vec<u32>, Vec<u32>) = both.map(|(row, group)| (*row, *group)).unzip();
+                    let (some, groups): (Vec<u32>, Vec<u32>) =
+                        both.map(|(row, group)| (*row, *group)).unzip();
                     apply(measure, input, columns, &Rows { rows: &some, groups: &groups, ..batch });
                 }
             }
@@ -149,7 +156,13 @@ impl State {
 
     /// The group of a row; none where its time is in no bucket.
     #[inline]
-    fn group_of(&mut self, grouping: &Grouping<'_>, columns: &Columns<'_>, row: usize, added: &mut usize) -> Option<u32> {
+    fn group_of(
+        &mut self,
+        grouping: &Grouping<'_>,
+        columns: &Columns<'_>,
+        row: usize,
+        added: &mut usize,
+    ) -> Option<u32> {
         self.key.clear();
         if let Some(per) = grouping.group.per {
             let time = match grouping.bucket_column {
@@ -193,7 +206,8 @@ impl State {
     /// Takes in what another thread found.
     pub(super) fn merge(&mut self, other: Self) {
         let theirs = 0..other.groups.len();
-        let map: Vec<u32> = theirs.map(|group| self.groups.number(other.groups.key(group)).unwrap_or(u32::MAX)).collect();
+        let map: Vec<u32> =
+            theirs.map(|group| self.groups.number(other.groups.key(group)).unwrap_or(u32::MAX)).collect();
         let count = self.groups.len();
         for (measure, more) in self.measures.iter_mut().zip(other.measures) {
             measure.grow(count);
@@ -208,7 +222,8 @@ fn apply(measure: &mut Aggregate, input: &Input, columns: &Columns<'_>, rows: &R
         Some(argument) => match argument.column() {
             Some(at) => measure.update(rows, Some(columns.get(at))),
             None => {
-                let values: Vec<Option<Value<'_>>> = (0..columns.len()).map(|row| argument.value(columns, row)).collect();
+                let values: Vec<Option<Value<'_>>> =
+                    (0..columns.len()).map(|row| argument.value(columns, row)).collect();
                 measure.update(rows, Some(&values));
             }
         },

@@ -48,7 +48,8 @@ pub(super) fn scan(input: &Input<'_>, listing: &Listing<'_>) -> Result<(Table, S
     parts.sort_by_key(|part| std::cmp::Reverse((part.time_max(), part.file(), part.records())));
     let floor = AtomicI64::new(i64::MIN);
     let reader = Reader { listing, filter: filter.as_ref(), access: &access, floor: &floor, columns: &names };
-    let outcome = super::each_part(&parts, || reader.held(), |held, part| reader.read(held, part, input.budget))?;
+    let outcome =
+        super::each_part(&parts, || reader.held(), |held, part| reader.read(held, part, input.budget))?;
     let (states, outcome) = outcome;
     let mut rows: Vec<Row> = states.into_iter().flat_map(|held| held.rows).collect();
     let mut natural = true;
@@ -116,7 +117,9 @@ impl Reader<'_> {
         let columns = self.access.columns(batch, &ids);
         let mut added = 0;
         for (row, time) in batch.times().iter().enumerate() {
-            if (newest && *time < floor) || self.filter.is_some_and(|filter| !filter.matches(&columns.row(row))) {
+            if (newest && *time < floor)
+                || self.filter.is_some_and(|filter| !filter.matches(&columns.row(row)))
+            {
                 continue;
             }
             if let (Some(worst), Some(keys)) = (&held.worst, &held.keys)
@@ -177,10 +180,8 @@ fn cut_first(held: &mut Held, count: usize) {
 
 /// Every field of a record, as an answer shows it.
 fn all_fields(batch: &Batch<'_>, row: usize, time: i64, id: RecordId) -> Vec<(Box<str>, Datum)> {
-    let mut fields: Vec<(Box<str>, Datum)> = vec![
-        ("_id".into(), Datum::Str(id.to_string().into())),
-        ("time".into(), Datum::Time(time)),
-    ];
+    let mut fields: Vec<(Box<str>, Datum)> =
+        vec![("_id".into(), Datum::Str(id.to_string().into())), ("time".into(), Datum::Time(time))];
     fields.extend(batch.fields(row).map(|(name, value)| (name.into(), Datum::of(Some(value)))));
     if let Some(source) = batch.import(row) {
         fields.push(("_import".into(), Datum::text(source)));

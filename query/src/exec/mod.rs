@@ -106,7 +106,8 @@ pub(crate) struct ScanOutcome {
 impl Input<'_> {
     /// The scan that gives these columns.
     fn scan(&self, access: &Access, fields: bool) -> Scan {
-        let filter: Vec<Predicate> = self.plan.filter.iter().map(|condition| condition.predicate.clone()).collect();
+        let filter: Vec<Predicate> =
+            self.plan.filter.iter().map(|condition| condition.predicate.clone()).collect();
         Scan {
             range: self.plan.range,
             predicate: if filter.is_empty() { Predicate::All } else { Predicate::And(filter) },
@@ -178,7 +179,9 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
     for stage in stages.iter().take(until) {
         let mut asked: Vec<String> = Vec::new();
         match stage {
-            Stage::Filter(conditions) => asked.extend(conditions.iter().flat_map(|c| c.fields.iter().cloned())),
+            Stage::Filter(conditions) => {
+                asked.extend(conditions.iter().flat_map(|c| c.fields.iter().cloned()));
+            }
             Stage::Group(group) => {
                 asked.extend(group.keys.iter().cloned());
                 group.measures.iter().for_each(|measure| measure.fields(&mut asked));
@@ -217,7 +220,10 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
         [Stage::Sort(sort), ..] => sort.first.map_or(Wanted::All, |first| Wanted::First(sort, first)),
         _ => Wanted::All,
     };
-    let searches = stages.iter().take(until).any(|stage| matches!(stage, Stage::Filter(list) if list.iter().any(|c| c.searches)));
+    let searches = stages
+        .iter()
+        .take(until)
+        .any(|stage| matches!(stage, Stage::Filter(list) if list.iter().any(|c| c.searches)));
     Listing { names, filter, wanted, fields: (input.fields && ends_in_records && !kept) || searches }
 }
 
@@ -229,7 +235,10 @@ fn output(input: &Input<'_>, mut table: Table, more: bool, outcome: ScanOutcome)
     if records && !fields {
         table.keep(&input.plan.listing);
     }
-    let row = |row: table::Row| OutputRow { cells: row.cells, fields: if fields { row.fields } else { Vec::new() } };
+    let row = |row: table::Row| OutputRow {
+        cells: row.cells,
+        fields: if fields { row.fields } else { Vec::new() },
+    };
     Output { columns: table.columns, rows: table.rows.into_iter().map(row).collect(), fields, more, outcome }
 }
 
@@ -269,7 +278,8 @@ fn each_part<S: Send>(
             let mut mine = state();
             let mut outcome = ScanOutcome::default();
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let stats = read(&mut mine, part).inspect_err(|_| next.store(parts.len(), Ordering::Relaxed))?;
+                let stats =
+                    read(&mut mine, part).inspect_err(|_| next.store(parts.len(), Ordering::Relaxed))?;
                 outcome.parts += usize::from(stats.bytes != 0);
                 outcome.stats.merge(stats);
             }

@@ -65,7 +65,8 @@ impl Table {
         let ids: Vec<RecordId> = self.rows.iter().map(|row| row.id).collect();
         for from in (0..self.rows.len()).step_by(CHUNK) {
             let until = self.rows.len().min(from + CHUNK);
-            let (times, ids) = (times.get(from..until).unwrap_or_default(), ids.get(from..until).unwrap_or_default());
+            let (times, ids) =
+                (times.get(from..until).unwrap_or_default(), ids.get(from..until).unwrap_or_default());
             visit(from, &Columns::of_table(self, &places, from, until, times, ids));
         }
     }
@@ -102,7 +103,8 @@ impl Table {
         places.select_nth_unstable_by(count, order);
         places.truncate(count);
         places.sort_by(order);
-        let take = |at: &usize| self.rows.get_mut(*at).map(|row| std::mem::replace(row, Row::computed(Vec::new())));
+        let take =
+            |at: &usize| self.rows.get_mut(*at).map(|row| std::mem::replace(row, Row::computed(Vec::new())));
         self.rows = places.iter().filter_map(take).collect();
     }
 
@@ -149,7 +151,9 @@ impl Table {
             for name in self.columns.iter_mut().filter(|name| *name == from) {
                 name.clone_from(to);
             }
-            for (name, _) in self.rows.iter_mut().flat_map(|row| &mut row.fields).filter(|(name, _)| **name == **from) {
+            for (name, _) in
+                self.rows.iter_mut().flat_map(|row| &mut row.fields).filter(|(name, _)| **name == **from)
+            {
                 *name = to.as_str().into();
             }
         }
@@ -213,7 +217,9 @@ pub(super) struct SortKeys {
 impl SortKeys {
     pub(super) fn new(sort: &Sort, columns: &[String]) -> Self {
         let place = |name: &String| columns.iter().position(|have| have == name);
-        let key = |(name, direction): &(String, Direction)| Some((place(name)?, *direction == Direction::Descending));
+        let key = |(name, direction): &(String, Direction)| {
+            Some((place(name)?, *direction == Direction::Descending))
+        };
         Self { keys: sort.keys.iter().filter_map(key).collect() }
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Err, Parsed, any_value, fail, measure, must, opens_clause, other, shown};
 use crate::ast::{self, Expr, Name, Place, Regex, Search, Term, TextOp, Value};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic};
+use crate::functions;
 use crate::lex::is_name;
 use crate::token::{Kind, Op, Token, Tokens};
 use crate::units;
@@ -108,7 +109,8 @@ pub(super) fn expr(input: Tokens<'_>) -> Parsed<'_, Expr> {
 /// A term is missing: after a word that needs one, in parentheses, or there is no condition at all.
 fn no_term<'t, T>(level: &Level<'_>) -> Parsed<'t, T> {
     if let Some(word) = level.word {
-        let problem = Diagnostic::error("Q0201", word.span, format!("no condition follows `{}`", shown(word)));
+        let problem =
+            Diagnostic::error("Q0201", word.span, format!("no condition follows `{}`", shown(word)));
         return fail(problem.help("quote the word to search for it"));
     }
     match level.open {
@@ -124,7 +126,10 @@ fn unclosed<'t, T>(rest: Tokens<'t>, open: &Token<'_>) -> Parsed<'t, T> {
     match rest.first() {
         Some(token) if token.kind != Kind::Pipe => {
             let message = format!("`{}` cannot stand inside parentheses", shown(token));
-            fail(Diagnostic::error("Q0204", token.span, message).help("clauses stand outside; quote a keyword to search for it"))
+            fail(
+                Diagnostic::error("Q0204", token.span, message)
+                    .help("clauses stand outside; quote a keyword to search for it"),
+            )
         }
         _ => fail(Diagnostic::error("Q0203", open.span, "this `(` is never closed").help("add `)`")),
     }
@@ -165,7 +170,11 @@ pub(super) fn is_field_term(input: Tokens<'_>) -> bool {
         Kind::Word if first.is("and") || first.is("or") || first.is("not") => false,
         Kind::Word => {
             let opens = |at| input.get(at).is_some_and(|t: &Token<'_>| t.kind == Kind::Open);
-            let value = |at| input.get(at).is_some_and(|t: &Token<'_>| t.kind == Kind::Bare || t.kind == Kind::Quoted || t.kind == Kind::Single);
+            let value = |at| {
+                input.get(at).is_some_and(|t: &Token<'_>| {
+                    t.kind == Kind::Bare || t.kind == Kind::Quoted || t.kind == Kind::Single
+                })
+            };
             (next.is("in") && opens(2))
                 || (next.is("not") && input.get(2).is_some_and(|t| t.is("in")) && opens(3))
                 || (TEXT_OPS.iter().any(|(word, _)| next.is(word)) && value(2))
@@ -191,11 +200,8 @@ fn word_term<'t>(input: Tokens<'t>, first: &'t Token<'t>) -> Parsed<'t, Term> {
     if first.kind == Kind::Word && ast::is_keyword(&first.text) && !first.is("all") && !is_field_term(input) {
         return other();
     }
-    let field = Name {
-        text: first.text.to_string(),
-        quoted: first.kind == Kind::Name,
-        place: Place(first.span),
-    };
+    let field =
+        Name { text: first.text.to_string(), quoted: first.kind == Kind::Name, place: Place(first.span) };
     let rest = input.rest();
     let Some(next) = rest.first() else { return text(input, field) };
     match next.kind {
@@ -234,7 +240,9 @@ fn word_operator<'t>(input: Tokens<'t>, field: Name, next: &'t Token<'t>) -> Par
         Some(token) if token.is("in") && values.first().is_some_and(|t| t.kind == Kind::Open) => {
             in_list(values, field, negated)
         }
-        Some(token) if token.is("between") && !reads_as_time(values, negated) => between(values, field, negated, token),
+        Some(token) if token.is("between") && !reads_as_time(values, negated) => {
+            between(values, field, negated, token)
+        }
         Some(token) if negated && TEXT_OPS.iter().any(|(word, _)| token.is(word)) => {
             let problem = Diagnostic::error("Q0505", next.span, "`not` stands before the field here");
             let name = field.to_string();
@@ -248,7 +256,10 @@ fn word_operator<'t>(input: Tokens<'t>, field: Name, next: &'t Token<'t>) -> Par
 fn reads_as_time(values: Tokens<'_>, negated: bool) -> bool {
     let date = |at: usize| values.get(at).is_some_and(|t| units::is_date(&t.text));
     // Between two dates with times of day there is one more word.
-    !negated && !values.filtering && date(0) && (1..4).any(|at| values.get(at).is_some_and(|t| t.is("and")) && date(at + 1))
+    !negated
+        && !values.filtering
+        && date(0)
+        && (1..4).any(|at| values.get(at).is_some_and(|t| t.is("and")) && date(at + 1))
 }
 
 fn between<'t>(input: Tokens<'t>, field: Name, negated: bool, word: &Token<'_>) -> Parsed<'t, Term> {
@@ -276,8 +287,14 @@ fn in_list(input: Tokens<'_>, field: Name, negated: bool) -> Parsed<'_, Term> {
             Some(_) => {
                 let first = values.first().map(|v| v.text.to_ascii_lowercase()).unwrap_or_default();
                 if ast::NOUNS.contains(&first.as_str()) {
-                    let problem = Diagnostic::error("Q0905", after.span(), "a query inside `in (...)` is not supported yet");
-                    return fail(problem.help("run the inner query first and list its values: `session in (a, b)`"));
+                    let problem = Diagnostic::error(
+                        "Q0905",
+                        after.span(),
+                        "a query inside `in (...)` is not supported yet",
+                    );
+                    return fail(
+                        problem.help("run the inner query first and list its values: `session in (a, b)`"),
+                    );
                 }
                 let problem = Diagnostic::error("Q0204", after.span(), "values are separated by commas");
                 return fail(problem.help("`model in (a, b)`; quote a value that holds a space"));
@@ -290,7 +307,8 @@ fn value_after<'t>(input: Tokens<'t>, operator: &Token<'_>) -> Parsed<'t, Value>
     match any_value(input) {
         Ok(found) => Ok(found),
         Err(_) => {
-            let problem = Diagnostic::error("Q0201", operator.span, format!("no value follows `{}`", shown(operator)));
+            let problem =
+                Diagnostic::error("Q0201", operator.span, format!("no value follows `{}`", shown(operator)));
             fail(match input.first().map(|t| t.kind) {
                 Some(Kind::Open) => problem.help("several values are written `field in (a, b)`"),
                 _ => problem.help("quote a value that holds spaces, or an empty one: `\"\"`"),
@@ -312,7 +330,10 @@ fn matched<'t>(input: Tokens<'t>, field: Name, op: Op, operator: &Token<'_>) -> 
 /// What follows `field:`.
 fn in_field<'t>(input: Tokens<'t>, field: Name, colon: &Token<'_>) -> Parsed<'t, Term> {
     let Some(token) = input.first() else {
-        return fail(Diagnostic::error("Q0201", colon.span, "nothing follows `:`").help("`message:timeout` searches one field"));
+        return fail(
+            Diagnostic::error("Q0201", colon.span, "nothing follows `:`")
+                .help("`message:timeout` searches one field"),
+        );
     };
     let what = match token.kind {
         Kind::Bare | Kind::Word => word_or_prefix(&token.text),
@@ -321,7 +342,9 @@ fn in_field<'t>(input: Tokens<'t>, field: Name, colon: &Token<'_>) -> Parsed<'t,
         Kind::Regex { .. } => Search::Regex(regex_of(token)),
         _ => {
             let problem = Diagnostic::error("Q0204", token.span, "a word, phrase or regex follows `:`");
-            return fail(problem.help("`message:timeout`, `message:\"connection reset\"`, `message:/time.?out/i`"));
+            return fail(
+                problem.help("`message:timeout`, `message:\"connection reset\"`, `message:/time.?out/i`"),
+            );
         }
     };
     let place = Place(field.place.0.to(token.span));
@@ -340,16 +363,31 @@ fn text(input: Tokens<'_>, name: Name) -> Parsed<'_, Term> {
     let place = name.place;
     if name.quoted {
         let problem = Diagnostic::error("Q0204", place.0, "a field alone is no condition");
-        return fail(problem.help(format!("`{name} exists` tests that it is there; text goes in double quotes")));
+        return fail(
+            problem.help(format!("`{name} exists` tests that it is there; text goes in double quotes")),
+        );
     }
     let text = name.text;
     if let Some(rest) = text.strip_prefix('-').filter(|rest| rest.starts_with(char::is_alphabetic)) {
         let problem = Diagnostic::error("Q0502", place.0, "a leading `-` does not exclude");
         return fail(problem.help(format!("write `not {rest}`; quote text that begins with `-`")));
     }
+    if input.get(1).is_some_and(|t| t.kind == Kind::Open && t.span.start == place.0.end) {
+        let problem = Diagnostic::error("Q0104", place.0, format!("unknown function `{text}`"));
+        let help = format!(
+            "the functions are {}; quote text that is followed by a parenthesis",
+            functions::NAMES.join(", ")
+        );
+        return fail(problem.help(help).maybe_help(diagnostic::did_you_mean(&text, functions::NAMES)));
+    }
     if text.chars().all(|c| c == '*') {
         let problem = Diagnostic::error("Q0502", place.0, "`*` is not needed");
-        return fail(problem.help("without a condition every record is read; `word*` finds words that begin so"));
+        return fail(
+            problem.help("without a condition every record is read; `word*` finds words that begin so"),
+        );
     }
-    Ok((input.rest(), Term::Search { field: None, what: word_or_prefix(&text), place }))
+    // A word that is also an operator is kept as a phrase, which means the same and reads as nothing else.
+    let operator = ast::FIELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let what = if operator { Search::Phrase(text) } else { word_or_prefix(&text) };
+    Ok((input.rest(), Term::Search { field: None, what, place }))
 }

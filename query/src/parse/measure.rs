@@ -11,13 +11,15 @@ use crate::token::{Kind, Tokens};
 pub(super) fn starts(input: Tokens<'_>) -> bool {
     let Some(first) = input.first().filter(|t| t.kind == Kind::Word) else { return false };
     let open = input.get(1).filter(|t| t.kind == Kind::Open && t.span.start == first.span.end);
-    (open.is_some() && functions::is_name(&first.text)) || (first.is("count") && !expr::is_field_term(input) && !ranges(input))
+    (open.is_some() && functions::is_name(&first.text))
+        || (first.is("count") && !expr::is_field_term(input) && !ranges(input))
 }
 
 /// `count between 1 and 5` compares a column of that name.
 fn ranges(input: Tokens<'_>) -> bool {
     let at = 1 + usize::from(input.get(1).is_some_and(|t| t.is("not")));
-    input.get(at).is_some_and(|t| t.is("between")) && !input.get(at + 1).is_some_and(|t| crate::units::is_date(&t.text))
+    input.get(at).is_some_and(|t| t.is("between"))
+        && !input.get(at + 1).is_some_and(|t| crate::units::is_date(&t.text))
 }
 
 /// One or more measures.
@@ -25,7 +27,8 @@ pub(super) fn measures(input: Tokens<'_>) -> Parsed<'_, Vec<Aggregate>> {
     let (mut rest, first) = measure(input)?;
     let mut measures = vec![first];
     while rest.first().is_some_and(|t| t.kind == Kind::Comma) {
-        let (after, next) = must(measure, "Q0104", "a measure", "such as `count, avg(latency), p99(latency)`")(rest.rest())?;
+        let (after, next) =
+            must(measure, "Q0104", "a measure", "such as `count, avg(latency), p99(latency)`")(rest.rest())?;
         measures.push(next);
         rest = after;
     }
@@ -51,7 +54,9 @@ pub(super) fn measure(input: Tokens<'_>) -> Parsed<'_, Aggregate> {
         };
         let problem = Diagnostic::error("Q0104", first.span, message);
         let example = Some(format!("such as `{function}(latency)`")).filter(|_| open.is_none());
-        return fail(problem.maybe_help(example.or_else(|| diagnostic::did_you_mean(&function, functions::NAMES))));
+        return fail(
+            problem.maybe_help(example.or_else(|| diagnostic::did_you_mean(&function, functions::NAMES))),
+        );
     }
     let mut rest = input.rest();
     let mut argument = None;
@@ -68,7 +73,8 @@ pub(super) fn measure(input: Tokens<'_>) -> Parsed<'_, Aggregate> {
     }
     let mut given = None;
     if rest.first().is_some_and(|t| t.is("as")) {
-        let (after, found) = must(name, "Q0201", "a name", "`count as calls`; put a keyword in backticks")(rest.rest())?;
+        let (after, found) =
+            must(name, "Q0201", "a name", "`count as calls`; put a keyword in backticks")(rest.rest())?;
         rest = after;
         given = Some(found);
     }
@@ -93,7 +99,9 @@ fn arguments(input: Tokens<'_>, open: crate::token::Span) -> Parsed<'_, Option<A
             let problem = Diagnostic::error("Q0204", rest.span(), "a function takes one argument");
             fail(problem.help("write one measure for each: `sum(a), sum(b)`"))
         }
-        Some(Kind::Pipe) | None => fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`")),
+        Some(Kind::Pipe) | None => {
+            fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`"))
+        }
         Some(_) => {
             let problem = Diagnostic::error("Q0204", rest.span(), "this cannot stand in arithmetic");
             fail(problem.help("operators are + - * /; a condition goes after: `count if (status = 500)`"))
@@ -137,7 +145,11 @@ fn product(input: Tokens<'_>) -> Parsed<'_, Arith> {
 }
 
 /// A chain of one is the one itself, where its sign is plain.
-fn single<S>(mut parts: Vec<(S, Arith)>, plain: fn(&S) -> bool, chain: fn(Vec<(S, Arith)>) -> Arith) -> Arith {
+fn single<S>(
+    mut parts: Vec<(S, Arith)>,
+    plain: fn(&S) -> bool,
+    chain: fn(Vec<(S, Arith)>) -> Arith,
+) -> Arith {
     match parts.pop() {
         Some((sign, only)) if parts.is_empty() && plain(&sign) => only,
         Some(last) => {

@@ -24,7 +24,10 @@ pub(super) fn time(input: Tokens<'_>) -> Parsed<'_, Time> {
                 return Ok((after, Time::On(date)));
             }
             let problem = Diagnostic::error("Q0402", date.place.0, format!("`{}` is no date", date.text));
-            fail(problem.help("`on 2026-11-22` is a day, `on 2026-11` a month; quote `\"on\"` to search for it"))
+            fail(
+                problem
+                    .help("`on 2026-11-22` is a day, `on 2026-11` a month; quote `\"on\"` to search for it"),
+            )
         }
         "today" => Ok((rest, Time::Today)),
         "yesterday" => Ok((rest, Time::Yesterday)),
@@ -73,8 +76,10 @@ fn no_duration<T>(input: Tokens<'_>) -> Parsed<'_, T> {
 fn last(input: Tokens<'_>) -> Parsed<'_, Time> {
     if let Some((token, unit)) = input.first().and_then(|t| Some((t, unit_of(t)?))) {
         let short = units::unit_word(unit.as_str()).unwrap_or("h");
-        let problem = Diagnostic::error("Q0401", token.span, format!("`last {}` can mean two things", unit.as_str()));
-        let help = format!("`last 1{short}` ends now; `previous {}` is the one of the calendar", unit.as_str());
+        let problem =
+            Diagnostic::error("Q0401", token.span, format!("`last {}` can mean two things", unit.as_str()));
+        let help =
+            format!("`last 1{short}` ends now; `previous {}` is the one of the calendar", unit.as_str());
         return fail(problem.help(help));
     }
     duration(input).map(|(rest, dur)| (rest, Time::Last(dur)))
@@ -111,7 +116,10 @@ fn around(input: Tokens<'_>) -> Parsed<'_, Time> {
             let dur = Dur { text: text.to_owned(), place: Place(sign.span) };
             Ok((rest.rest(), Time::Around(center, dur)))
         }
-        _ => fail(Diagnostic::error("Q0401", sign.span, format!("`{}` does not say how much around", shown(sign))).help(help)),
+        _ => fail(
+            Diagnostic::error("Q0401", sign.span, format!("`{}` does not say how much around", shown(sign)))
+                .help(help),
+        ),
     }
 }
 
@@ -120,7 +128,8 @@ fn unit<'t>(input: Tokens<'t>, word: &str) -> Parsed<'t, Unit> {
         Some(unit) => Ok((input.rest(), unit)),
         None => {
             let names: Vec<&str> = Unit::ALL.iter().map(|unit| unit.as_str()).collect();
-            let problem = Diagnostic::error("Q0402", input.span(), format!("`{word}` needs a unit of the calendar"));
+            let problem =
+                Diagnostic::error("Q0402", input.span(), format!("`{word}` needs a unit of the calendar"));
             fail(problem.help(format!("one of {}; quote `\"{word}\"` to search for it", names.join(", "))))
         }
     }
@@ -132,13 +141,16 @@ fn unit_of(token: &Token<'_>) -> Option<Unit> {
 
 /// A point in time. A time of day may follow a date after a space.
 fn when(input: Tokens<'_>) -> Parsed<'_, When> {
-    let Some(first) = input.first().filter(|t| !matches!(t.kind, Kind::Pipe | Kind::Close | Kind::Comma)) else {
+    let Some(first) = input.first().filter(|t| !matches!(t.kind, Kind::Pipe | Kind::Close | Kind::Comma))
+    else {
         return fail(Diagnostic::error("Q0402", input.span(), "a point in time is missing").help(MOMENTS));
     };
     let mut text = first.text.to_string();
     let mut place = Place(first.span);
     let mut rest = input.rest();
-    if let Some(clock) = rest.first().filter(|t| t.kind == Kind::Word && units::is_clock(&t.text) && units::is_date(&text)) {
+    if let Some(clock) =
+        rest.first().filter(|t| t.kind == Kind::Word && units::is_clock(&t.text) && units::is_date(&text))
+    {
         text = format!("{text} {}", clock.text);
         place = Place(first.span.to(clock.span));
         rest = rest.rest();

@@ -5,10 +5,5 @@ use super::{Noun, Shape};
 /// The columns.
 pub(crate) const COLUMNS: [&str; 6] = ["name", "type", "events", "share", "distinct", "examples"];
 
-pub(super) const NOUN: Noun = Noun {
-    shape: Shape::Fields,
-    filter: || None,
-    measures: Vec::new,
-    main: "events",
-    totals: false,
-};
+pub(super) const NOUN: Noun =
+    Noun { shape: Shape::Fields, filter: || None, measures: Vec::new, main: "events", totals: false };

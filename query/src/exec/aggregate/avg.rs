@@ -27,7 +27,8 @@ impl States for Avg {
     }
 
     fn finish(&mut self, group: usize) -> Datum {
-        let used = self.totals.get(group).map(|total| total.used(|total| total.count != 0)).unwrap_or_default();
+        let used =
+            self.totals.get(group).map(|total| total.used(|total| total.count != 0)).unwrap_or_default();
         match used.as_slice() {
             [] => Datum::Missing,
             [(unit, total)] => unit.datum(total.exact().divided(&[total.count, unit.scale()])),

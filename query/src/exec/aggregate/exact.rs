@@ -31,7 +31,8 @@ impl ExactSum {
     pub(super) fn add(&mut self, value: f64) {
         if !value.is_finite() {
             self.nan |= value.is_nan();
-            if let Some(count) = self.infinities.get_mut(usize::from(value < 0.0)).filter(|_| !value.is_nan()) {
+            if let Some(count) = self.infinities.get_mut(usize::from(value < 0.0)).filter(|_| !value.is_nan())
+            {
                 *count += 1;
             }
             return;
@@ -39,7 +40,8 @@ impl ExactSum {
         let bits = value.to_bits();
         let exponent = (bits >> 52) & 0x7ff;
         let fraction = bits & ((1 << 52) - 1);
-        let (mantissa, shift) = if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
+        let (mantissa, shift) =
+            if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
         self.add_at(u128::from(mantissa), usize::try_from(shift).unwrap_or(0), value < 0.0);
     }
 

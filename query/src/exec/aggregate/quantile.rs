@@ -87,7 +87,9 @@ impl List {
             (_, None) => {}
             (None, kind) => (self.kind, self.wholes) = (kind, other.wholes),
             (Some(kind), Some(its)) if kind == its => self.wholes.extend(other.wholes),
-            (Some(_), Some(its)) => self.others.extend(other.wholes.into_iter().map(|whole| its.datum(whole))),
+            (Some(_), Some(its)) => {
+                self.others.extend(other.wholes.into_iter().map(|whole| its.datum(whole)));
+            }
         }
     }
 
@@ -150,9 +152,16 @@ mod tests {
 
     #[test]
     fn the_rank_is_the_nearest_one_above() {
-        for (percent, count, want) in
-            [(50, 1, 0), (50, 2, 0), (50, 3, 1), (95, 20, 18), (95, 21, 19), (0, 5, 0), (100, 5, 4), (99, 100, 98)]
-        {
+        for (percent, count, want) in [
+            (50, 1, 0),
+            (50, 2, 0),
+            (50, 3, 1),
+            (95, 20, 18),
+            (95, 21, 19),
+            (0, 5, 0),
+            (100, 5, 4),
+            (99, 100, 98),
+        ] {
             assert_eq!(place(percent * PERCENT, count), Some(want), "p{percent} of {count}");
         }
         assert_eq!(place(99_900_000, 1000), Some(998));

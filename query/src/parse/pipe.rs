@@ -1,0 +1,122 @@
+//! Pipes: the steps after a `|`.
+
+use nom::Parser as _;
+use nom::combinator::map;
+use nom::multi::separated_list1;
+
+use super::{
+    Parsed, after_word, by, fail, filter, kind, limit, measure, must, name, names, not_yet, other, per,
+    shown, sort, spanned, top, word,
+};
+use crate::ast::{Arith, Name, Pipe, Place, Stats};
+use crate::diagnostic::{self, Diagnostic};
+use crate::token::{Kind, Op, Token, Tokens};
+
+/// One step; the first word says which.
+pub(super) fn pipe(input: Tokens<'_>) -> Parsed<'_, Pipe> {
+    let Some(first) = input.first() else { return other() };
+    if first.kind != Kind::Word {
+        return other();
+    }
+    match first.text.to_ascii_lowercase().as_str() {
+        "where" => map(spanned(filter), |(expr, place)| Pipe::Where(expr, place)).parse(input),
+        "stats" => map(stats, Pipe::Stats).parse(input),
+        "top" | "bottom" => map(top, Pipe::Top).parse(input),
+        "sort" | "order" => map(spanned(sort), |(keys, place)| Pipe::Sort(keys, place)).parse(input),
+        "limit" => map(spanned(limit), |(count, place)| Pipe::Limit(count, place)).parse(input),
+        "keep" => map(spanned(after_word(names)), |(names, place)| Pipe::Keep(names, place)).parse(input),
+        "drop" => map(spanned(after_word(names)), |(names, place)| Pipe::Drop(names, place)).parse(input),
+        "rename" => map(spanned(rename), |(pairs, place)| Pipe::Rename(pairs, place)).parse(input),
+        "dedup" => map(spanned(dedup), |(names, place)| Pipe::Dedup(names, place)).parse(input),
+        "set" => map(spanned(set), |((name, value), place)| Pipe::Set(name, value, place)).parse(input),
+        "parse" => not_yet(first, "`parse`", "fields are taken from JSON, CSV and known formats at import"),
+        "fill" => not_yet(first, "`fill`", "buckets with no record are left out"),
+        "unroll" => not_yet(first, "`unroll`", "an array is one value; search it with `field:word`"),
+        "sample" => not_yet(first, "`sample`", "`limit n` gives the newest n"),
+        name => fail(unknown_pipe(first, name)),
+    }
+}
+
+fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
+    const PIPES: [&str; 11] =
+        ["where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set"];
+    let instead = match name {
+        "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
+        "summarize" | "aggregate" | "count" | "group" => "`stats count by model` groups",
+        "filter" | "having" | "search" => "`where ...` filters",
+        "extend" | "eval" => "`set x = a + b` adds a column",
+        "take" | "head" | "first" => "`limit n` cuts the answer",
+        "uniq" | "distinct" => "`dedup by field` keeps one of each; `distinct(field)` counts them",
+        _ => "",
+    };
+    let problem = Diagnostic::error("Q0101", token.span, format!("unknown pipe `{}`", shown(token)));
+    if !instead.is_empty() {
+        return problem.help(instead);
+    }
+    let help = format!("the pipes are {}", PIPES.join(", "));
+    problem.help(help).maybe_help(diagnostic::did_you_mean(name, PIPES))
+}
+
+fn stats(input: Tokens<'_>) -> Parsed<'_, Stats> {
+    let measures =
+        must(measure::measures, "Q0201", "a measure", "such as `stats count, avg(latency) by model`");
+    let (mut rest, measures) = measures(input.rest())?;
+    let mut keys = None;
+    let mut dur = None;
+    loop {
+        let twice = |token: &Token<'_>| {
+            fail(
+                Diagnostic::error("Q0202", token.span, format!("`{}` is given twice", shown(token)))
+                    .help("separate keys with commas"),
+            )
+        };
+        match rest.first() {
+            Some(token) if token.is("by") => {
+                let (after, found) = by(rest)?;
+                if keys.replace(found).is_some() {
+                    return twice(token);
+                }
+                rest = after;
+            }
+            Some(token) if token.is("per") => {
+                let (after, found) = per(rest)?;
+                if dur.replace(found).is_some() {
+                    return twice(token);
+                }
+                rest = after;
+            }
+            _ => break,
+        }
+    }
+    Ok((
+        rest,
+        Stats { measures, keys: keys.unwrap_or_default(), per: dur, place: Place(input.span_to(&rest)) },
+    ))
+}
+
+fn rename(input: Tokens<'_>) -> Parsed<'_, Vec<(Name, Name)>> {
+    let one = |input| {
+        let (rest, from) = must(name, "Q0201", "a column", "`rename old as new`")(input)?;
+        let (rest, _) = must(word("as"), "Q0201", "`as`", "`rename old as new`")(rest)?;
+        let (rest, to) = must(name, "Q0201", "the new name", "`rename old as new`")(rest)?;
+        Ok((rest, (from, to)))
+    };
+    separated_list1(kind(Kind::Comma), one).parse(input.rest())
+}
+
+fn dedup(input: Tokens<'_>) -> Parsed<'_, Vec<Name>> {
+    let (rest, _) =
+        must(word("by"), "Q0201", "`by` and the fields that make a row a double", "`dedup by session`")(
+            input.rest(),
+        )?;
+    names(rest)
+}
+
+fn set(input: Tokens<'_>) -> Parsed<'_, (Name, Arith)> {
+    let (rest, name) =
+        must(name, "Q0201", "the name of the new column", "`set total = a + b`")(input.rest())?;
+    let equals = kind(Kind::Op(Op::Eq));
+    let (rest, _) = must(equals, "Q0201", "`=`", "`set total = a + b`")(rest)?;
+    let (rest, value) = must(measure::arith, "Q0201", "arithmetic over fields", "`set total = a + b`")(rest)?;
+    Ok((rest, (name, value)))
+}
