@@ -29,11 +29,9 @@ pub(crate) fn run(config: &Config, args: &Import) -> Outcome {
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
         logq_ingest::dry_run(inputs, &options, now, &mut progress).map_err(failure)?
     } else {
-        let store = Store::open(
-            config.store()?,
-            Options { durability: Durability::default(), ..Options::default() },
-        )?;
-        let writer = store.writer()?;
+        let store = Store::open(config.store()?, Options::default())?;
+        // On disk when the command ends: a crash before costs no more than importing the rest again.
+        let writer = store.writer_with(Durability::Buffered)?;
         let report = logq_ingest::import(&store, &writer, inputs, &options, &mut progress);
         writer.close()?;
         report.map_err(failure)?
@@ -48,7 +46,7 @@ pub(crate) fn run(config: &Config, args: &Import) -> Outcome {
 
 /// Imports one file with every option at its default; says how many rows came in.
 pub(crate) fn all_of(store: &Store, file: &Path) -> Outcome<u64> {
-    let writer = store.writer()?;
+    let writer = store.writer_with(Durability::Buffered)?;
     let report =
         logq_ingest::import(store, &writer, vec![Input::path(file)], &ImportOptions::default(), &mut ());
     writer.close()?;

@@ -63,7 +63,6 @@ const DOORS: &[Door] = &[
     Door { word: "csv_core", inside: "", may: &["ingest/src/csv.rs"] },
     Door { word: "twox_hash", inside: "", may: &["ingest/src/identity.rs", "ingest/src/parse.rs"] },
     Door { word: "rayon", inside: "", may: &["ingest/src/parse.rs", "query/src/exec"] },
-    Door { word: "comfy_table", inside: "", may: &["cli/render/"] },
     Door { word: "indicatif", inside: "", may: &["cli/ui.rs"] },
 ];
 

@@ -24,7 +24,7 @@ struct Desk {
     populate: Option<Range>,
     /// Files that are full: unmapping one takes a while.
     full: Vec<Active>,
-    prepare: Option<u64>,
+    prepare: Option<(u64, Pace)>,
     /// The number of the file that is being prepared.
     preparing: Option<u64>,
     prepared: Option<Prepared>,
@@ -38,6 +38,13 @@ pub(super) struct Range {
     pub(super) len: u64,
 }
 
+/// How soon the next file will be full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    Easy,
+    Fast,
+}
+
 /// What the thread is to do next.
 #[derive(Debug)]
 pub(super) enum Work {
@@ -46,7 +53,7 @@ pub(super) enum Work {
     /// Let go of full files.
     Drop(Vec<Active>),
     /// Make the file of this number ready.
-    Prepare(u64),
+    Prepare(u64, Pace),
     Stop,
 }
 
@@ -79,9 +86,9 @@ impl Background {
         if let Some(range) = desk.populate.take() {
             return Work::Populate(range);
         }
-        if let Some(number) = desk.prepare.take() {
+        if let Some((number, pace)) = desk.prepare.take() {
             desk.preparing = Some(number);
-            return Work::Prepare(number);
+            return Work::Prepare(number, pace);
         }
         if !desk.full.is_empty() {
             return Work::Drop(std::mem::take(&mut desk.full));
@@ -113,8 +120,8 @@ impl Background {
         self.changed.notify_all();
     }
 
-    pub(super) fn prepare(&self, number: u64) {
-        self.desk().prepare = Some(number);
+    pub(super) fn prepare(&self, number: u64, pace: Pace) {
+        self.desk().prepare = Some((number, pace));
         self.changed.notify_all();
     }
 

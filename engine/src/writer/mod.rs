@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use self::background::{Background, Range, Work};
+use self::background::{Background, Pace, Range, Work};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -34,6 +34,9 @@ use crate::slot::{NextFile, Slot};
 
 /// The copy that a writer keeps of what is not on disk yet; at this size it syncs before it takes more.
 const PENDING_SIZE_MAX: usize = 4 << 20;
+/// A writer that fills a file within this many nanoseconds is at full speed: its next file is made ready at once
+/// and with all its pages.
+const FAST: i64 = 1_000_000_000;
 /// At this size the background thread is woken early, so that appends seldom have to wait.
 const PENDING_SIZE_WAKE: usize = 1 << 20;
 
@@ -91,6 +94,8 @@ struct State {
     asked: u64,
     /// The file that was made ready in line, on a machine without threads.
     ready: Option<Prepared>,
+    /// Whether the last file was full within [`FAST`].
+    fast: bool,
 }
 
 /// What is on disk, and who is making it so.
@@ -143,6 +148,7 @@ impl Writer {
             last_arrived: i64::MIN,
             asked: 0,
             ready: None,
+            fast: false,
             slot: None,
         };
         let shared = Arc::new(Shared {
@@ -301,7 +307,9 @@ fn spawn_background(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
                 Work::Populate(range) => drop(range.map.populate(range.from, range.len)),
                 Work::Drop(full) => drop(full),
                 // The rotation tries again, and reports.
-                Work::Prepare(number) => shared.background.put_prepared(shared.prepare(number).ok()),
+                Work::Prepare(number, pace) => {
+                    shared.background.put_prepared(shared.prepare(number, pace).ok());
+                }
                 Work::Stop => return,
             }
         }
@@ -500,18 +508,20 @@ impl Shared {
         Active::begin(vfs, prepared, new)
     }
 
-    fn prepare(&self, number: u64) -> Result<Prepared> {
+    fn prepare(&self, number: u64, pace: Pace) -> Result<Prepared> {
         let (vfs, dir) = (&*self.core.vfs, &self.core.dir);
         let mut prepared = Prepared::make(vfs, dir, self.slot, number, self.core.options.file_size)?;
-        if self.durability != Durability::Synced {
-            prepared.populate();
+        match self.durability {
+            Durability::Buffered if pace == Pace::Fast => prepared.fill(),
+            Durability::Synced => {}
+            _ => prepared.populate(),
         }
         Ok(prepared)
     }
 
     /// Has the pages and the file that come next made ready in time.
     fn look_ahead(&self, state: &mut State) {
-        let State { active: Some(active), asked, ready, .. } = state else { return };
+        let State { active: Some(active), asked, ready, fast, last_arrived, .. } = state else { return };
         let threads = self.core.vfs.has_threads();
         if let Some((from, len)) = active.populate_next() {
             if threads {
@@ -522,13 +532,15 @@ impl Shared {
             }
         }
         let next = active.header.number + 1;
-        if active.header.capacity / 4 <= active.offset && *asked < next {
+        let age = last_arrived.saturating_sub(active.header.created);
+        if *asked < next && (*fast || active.header.capacity / 4 <= active.offset) {
             *asked = next;
             if threads {
-                self.background.prepare(next);
+                let fast = *fast || age < FAST / 4;
+                self.background.prepare(next, if fast { Pace::Fast } else { Pace::Easy });
             } else {
                 // The rotation tries again, and reports.
-                *ready = self.prepare(next).ok();
+                *ready = self.prepare(next, Pace::Easy).ok();
             }
         }
     }
@@ -555,6 +567,7 @@ impl Shared {
             }
             self.promise.store(old.offset, Ordering::Release);
         }
+        state.fast = state.last_arrived.saturating_sub(old.header.created) < FAST;
         let promise = self.promise.load(Ordering::Acquire);
         let (slot, number, done) = (self.slot, old.header.number, old.done(promise));
         let first_sequence = old.next_sequence;
