@@ -99,7 +99,7 @@ impl Rules {
             map.push((path.as_str().into(), u16::try_from(target).unwrap_or(u16::MAX)));
         }
         Ok(Self {
-            clock: Clock::new(options, newest)?,
+            clock: Clock::new(&options.times(), newest)?,
             arrival,
             targets,
             map,

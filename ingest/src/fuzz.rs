@@ -6,9 +6,10 @@ use crate::csv::{Header, Rows};
 use crate::detect;
 use crate::fields::Rules;
 use crate::json::Scanner;
-use crate::options::{ImportOptions, TimeUnit};
+use crate::options::ImportOptions;
 use crate::parse::{Parser, Reading};
 use crate::split::{Boundary, Point, Splitter};
+use crate::time::TimeUnit;
 
 /// Reads `bytes` as a line and as a source of every format, and packs what comes out. It must neither
 /// panic nor lose a byte on the way into chunks.

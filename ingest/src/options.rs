@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::{Clock, Given, TimeUnit};
 
 /// How the bytes of a source are to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,48 +44,6 @@ impl FromStr for Format {
                 let what = format!("unknown import format `{text}`");
                 let help = "formats are auto, jsonl, csv and plain";
                 return Err(Error::new(ErrorKind::Invalid, what).with_help(help));
-            }
-        })
-    }
-}
-
-/// The unit of a time given as a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeUnit {
-    /// Seconds.
-    Seconds,
-    /// Milliseconds.
-    Milliseconds,
-    /// Microseconds.
-    Microseconds,
-    /// Nanoseconds.
-    Nanoseconds,
-}
-
-impl TimeUnit {
-    /// How many decimal places the unit lies above a nanosecond.
-    pub(crate) const fn places(self) -> i32 {
-        match self {
-            Self::Seconds => 9,
-            Self::Milliseconds => 6,
-            Self::Microseconds => 3,
-            Self::Nanoseconds => 0,
-        }
-    }
-}
-
-impl FromStr for TimeUnit {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Ok(match text {
-            "s" => Self::Seconds,
-            "ms" => Self::Milliseconds,
-            "us" => Self::Microseconds,
-            "ns" => Self::Nanoseconds,
-            _ => {
-                let what = format!("unknown time unit `{text}`");
-                return Err(Error::new(ErrorKind::Invalid, what).with_help("units are s, ms, us and ns"));
             }
         })
     }
@@ -174,7 +133,12 @@ impl ImportOptions {
                 return invalid(format!("--set {field}={value}: the field needs a name"));
             }
         }
-        crate::time::Clock::new(self, 0)?;
+        Clock::new(&self.times(), 0)?;
         Ok(())
+    }
+
+    /// What the options say about times.
+    pub(crate) fn times(&self) -> Given<'_> {
+        Given { tz: self.tz.as_deref(), unit: self.time_unit, zero: self.time_zero.as_deref() }
     }
 }

@@ -3,19 +3,72 @@
 //! The result is a pure function of the text, the options and one point in time (for stamps without a
 //! year), never of the lines around it. Times outside the years 1677 to 2262 have no meaning here.
 
+use std::str::FromStr;
+
 use jiff::civil;
 use jiff::tz::TimeZone;
 
 use logq_engine::value::{canonical_int, scaled};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{ImportOptions, TimeUnit};
 use crate::stamp::{self, Cursor, Stamp, Zone};
 
 const NS: i64 = 1_000_000_000;
 const DAY_NS: i64 = 86_400 * NS;
 /// A stamp without a year that names 29 February needs to go back at most this far to find one.
 const LEAP_YEARS_APART_MAX: i32 = 8;
+
+/// The unit of a time given as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+    /// Nanoseconds.
+    Nanoseconds,
+}
+
+impl TimeUnit {
+    /// How many decimal places the unit lies above a nanosecond.
+    pub(crate) const fn places(self) -> i32 {
+        match self {
+            Self::Seconds => 9,
+            Self::Milliseconds => 6,
+            Self::Microseconds => 3,
+            Self::Nanoseconds => 0,
+        }
+    }
+}
+
+impl FromStr for TimeUnit {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "s" => Self::Seconds,
+            "ms" => Self::Milliseconds,
+            "us" => Self::Microseconds,
+            "ns" => Self::Nanoseconds,
+            _ => {
+                let what = format!("unknown time unit `{text}`");
+                return Err(Error::new(ErrorKind::Invalid, what).with_help("units are s, ms, us and ns"));
+            }
+        })
+    }
+}
+
+/// What a caller says about the times of a source, as typed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Given<'o> {
+    /// The zone of times that name none; UTC without one.
+    pub(crate) tz: Option<&'o str>,
+    pub(crate) unit: Option<TimeUnit>,
+    /// What times given as numbers count from.
+    pub(crate) zero: Option<&'o str>,
+}
 
 /// Reads times under the options of one import.
 #[derive(Clone, Debug)]
@@ -31,12 +84,12 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// `newest` is when the source was last written.
-    pub(crate) fn new(options: &ImportOptions, newest: i64) -> Result<Self> {
-        let tz = options.tz.as_deref().map_or(Ok(None), zone)?;
+    pub(crate) fn new(given: &Given<'_>, newest: i64) -> Result<Self> {
+        let tz = given.tz.map_or(Ok(None), zone)?;
         let latest = newest.saturating_add(DAY_NS);
         let latest_year = year_of(latest);
-        let mut clock = Self { tz, unit: options.time_unit, zero: None, latest, latest_year };
-        if let Some(text) = &options.time_zero {
+        let mut clock = Self { tz, unit: given.unit, zero: None, latest, latest_year };
+        if let Some(text) = given.zero {
             let Some((zero, _)) = clock.text(text) else {
                 let what = format!("--time-zero {text}: not a time between the years 1677 and 2262");
                 let help = "for example 2026-01-31T12:00:00Z";
@@ -187,12 +240,13 @@ fn year_of(ns: i64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::ImportOptions;
 
     fn clock(change: impl FnOnce(&mut ImportOptions), newest: &str) -> Clock {
         let mut options = ImportOptions::default();
         change(&mut options);
-        let newest = Clock::new(&ImportOptions::default(), 0).unwrap().text(newest).unwrap().0;
-        Clock::new(&options, newest).unwrap()
+        let newest = Clock::new(&Given::default(), 0).unwrap().text(newest).unwrap().0;
+        Clock::new(&options.times(), newest).unwrap()
     }
 
     fn show(ns: Option<i64>) -> String {

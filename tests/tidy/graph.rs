@@ -29,6 +29,21 @@ const CRATES: &[Crate] = &[
         ],
     },
     Crate {
+        dir: "ingest/src/",
+        groups: &[
+            &["base64", "error", "identity", "stamp"],
+            &["time", "scan", "source"],
+            &["options"],
+            &["report"],
+            &["fields"],
+            &["json", "csv", "plain"],
+            &["split"],
+            &["detect", "parse", "cache"],
+            &["rejects"],
+            &["import", "fuzz"],
+        ],
+    },
+    Crate {
         dir: "query/src/",
         groups: &[
             &["datum", "functions", "token", "units"],
