@@ -1,26 +1,46 @@
-//! Checking: every checksum verified, every record read.
+//! Checking: every checksum verified, what the files say of each other compared, every record read.
+//!
+//! A check takes no lock but the one that keeps files from being unlinked under it, and changes nothing. It
+//! looks at what one state of the manifest names; files that wait for being unlinked are not the store.
 
+mod sealed;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use self::sealed::SegmentCheck;
 use crate::core::Core;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FLAG_IMPORT, PROGRESS_SIZE};
 use crate::format::header::{self, Read};
-use crate::format::name::{ACTIVE_DIR, FileName};
+use crate::format::manifest::Place;
+use crate::format::name::FileName;
 use crate::gap::Gap;
-use crate::io::OpenMode;
+use crate::io::{OpenMode, ReadMap};
 use crate::manifest::{Condition, FileEntry, State, read_header};
 use crate::record::{self, Payload};
 use crate::record_id::RecordId;
 use crate::segment::walk::{FrameAt, Frames, Settled, settle};
 use crate::slot;
+use crate::snapshot;
+
+/// A file that vanishes between the manifest and the open was replaced: the check begins anew.
+const TRIES_MAX: usize = 5;
 
 /// What a check verified, and what it found wrong.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
     /// Files that the manifest names.
     pub files: u64,
+    /// How many of them are sealed segments.
+    pub segments: u64,
+    /// Blocks of segments whose checksums hold.
+    pub blocks: u64,
     /// Frames whose checksums hold.
     pub frames: u64,
-    /// Records that read.
+    /// Records in them.
     pub records: u64,
     /// Bytes looked at.
     pub bytes: u64,
@@ -30,64 +50,191 @@ pub struct CheckReport {
     pub damage: Vec<Gap>,
 }
 
-/// Checks everything that the manifest names, and the manifest.
-pub(crate) fn check(core: &Core) -> Result<CheckReport> {
-    let manifest = core.manifest()?;
-    let mut report = CheckReport::default();
-    match &manifest.condition {
-        Condition::Sound => {}
-        Condition::Torn => report.torn += 1,
-        Condition::Rebuilt(why) => report.damage.push(Gap {
-            file: FileName::Manifest.to_string(),
-            offset: 0,
-            len: 0,
-            records: None,
-            what: format!("{why}; it was rebuilt from the files"),
-        }),
-    }
-    for (&(slot, number), entry) in &manifest.state.files {
-        check_file(core, &manifest.state, (slot, number), entry, &mut report);
-    }
-    Ok(report)
+/// How closely to look at sealed segments. Records of active files are always read one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Every checksum, and what heads, footers and the manifest say of each other.
+    Checksums,
+    /// Also every row, and whether the index finds its words.
+    Rows,
 }
 
-fn check_file(
-    core: &Core,
-    state: &State,
-    (slot, number): (u32, u64),
-    entry: &FileEntry,
-    report: &mut CheckReport,
-) {
-    let name = FileName::Active { slot, number };
-    let file = format!("{ACTIVE_DIR}/{name}");
-    let path = name.path(&core.dir);
-    let damage = |offset, what: String| Gap { file: file.clone(), offset, len: 0, records: None, what };
-    report.files += 1;
-    // Known before the file is read: a writer that leaves meanwhile leaves more than was promised then.
-    let live = state.is_last(slot, number) && slot::is_live(&*core.vfs, &core.dir, slot);
-    let map = match core.vfs.open(&path, OpenMode::Read).and_then(|file| file.map_read()) {
-        Ok(map) => map,
-        Err(error) => return report.damage.push(damage(0, format!("the file cannot be read ({error})"))),
-    };
-    let bytes = map.bytes();
-    report.bytes += bytes.len() as u64;
-    if (bytes.len() as u64) < entry.capacity {
-        report.damage.push(damage(bytes.len() as u64, "the file was cut short".into()));
-    }
-    let frames = Frames { bytes, salt: entry.salt, cap: entry.cap };
-    let promise =
-        if entry.cap < u64::MAX { header::SIZE } else { entry.done.map_or(header::SIZE, |d| d.promise) };
-    let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
-    if let Some(what) = check_head(&read_header(&*core.vfs, &path), state.store, (slot, number), entry.salt) {
-        // The head becomes durable with the first sync of the file, as the first records do.
-        if header::SIZE < settled.promise {
-            report.damage.push(damage(0, what.into()));
-        } else {
-            report.torn += 1;
+/// Checks everything that the manifest names, and the manifest.
+pub(crate) fn check(core: &Core, depth: Depth) -> Result<CheckReport> {
+    let _readers = snapshot::lock_readers(core);
+    for _ in 0..TRIES_MAX {
+        let manifest = core.manifest()?;
+        let mut check = Check {
+            core,
+            state: Arc::clone(&manifest.state),
+            depth,
+            report: CheckReport::default(),
+            ids: Vec::new(),
+            names: Vec::new(),
+        };
+        check.note_manifest(&manifest.condition);
+        if check.run()? {
+            return Ok(check.report);
         }
     }
-    report.torn += if live { 0 } else { settled.torn };
-    add_frames(&settled, bytes, slot, &file, report);
+    Err(Error::new(ErrorKind::Stale, "the store's files keep changing").at(&core.dir))
+}
+
+/// A check of one state of the store.
+struct Check<'c> {
+    core: &'c Core,
+    state: Arc<State>,
+    depth: Depth,
+    report: CheckReport,
+    /// Which records each file holds: writer, sequences, and the place of the file in `names`.
+    ids: Vec<(u32, Range<u64>, usize)>,
+    names: Vec<String>,
+}
+
+impl Check<'_> {
+    fn note_manifest(&mut self, condition: &Condition) {
+        match condition {
+            Condition::Sound => {}
+            Condition::Torn => self.report.torn += 1,
+            Condition::Rebuilt(why) => {
+                let what = format!("{why}; it was rebuilt from the files");
+                self.report.damage.push(gap(&FileName::Manifest.to_string(), 0, 0, what));
+            }
+        }
+    }
+
+    /// Checks all files. `false` when one of them stopped being part of the store meanwhile.
+    fn run(&mut self) -> Result<bool> {
+        let state = Arc::clone(&self.state);
+        for (&(slot, number), entry) in &state.files {
+            // Known before the file is read: a writer that leaves meanwhile leaves more than was promised.
+            let live = state.is_last(slot, number) && slot::is_live(&*self.core.vfs, &self.core.dir, slot);
+            match self.open(Place::Active { slot, number })? {
+                Opened::Map(map) => self.check_active((slot, number), entry, live, map.bytes()),
+                Opened::Unreadable => {}
+                Opened::Replaced => return Ok(false),
+            }
+        }
+        for (&id, entry) in &state.segments {
+            self.report.segments += 1;
+            match self.open(Place::Segment { id, day: entry.day })? {
+                Opened::Map(map) => self.check_segment(id, entry.day, map),
+                Opened::Unreadable => {}
+                Opened::Replaced => return Ok(false),
+            }
+        }
+        self.compare_ids();
+        Ok(true)
+    }
+
+    /// Opens a file of the store, and says what is wrong if that fails.
+    fn open(&mut self, place: Place) -> Result<Opened> {
+        let name = place.file();
+        let opened = self.core.vfs.open(&name.path(&self.core.dir), OpenMode::Read);
+        let error = match opened.and_then(|file| file.map_read()) {
+            Ok(map) => {
+                self.report.files += 1;
+                self.report.bytes += map.bytes().len() as u64;
+                return Ok(Opened::Map(map.into()));
+            }
+            Err(error) => error,
+        };
+        let gone = error.kind() == std::io::ErrorKind::NotFound;
+        if gone && !self.core.manifest()?.state.has(place) {
+            return Ok(Opened::Replaced);
+        }
+        self.report.files += 1;
+        self.report.damage.push(gap(&name.relative(), 0, 0, format!("the file cannot be read ({error})")));
+        Ok(Opened::Unreadable)
+    }
+
+    fn check_segment(&mut self, id: u64, day: Option<crate::format::name::Day>, map: Arc<dyn ReadMap>) {
+        let place = Place::Segment { id, day };
+        let mut check = SegmentCheck { state: &self.state, place, report: &mut self.report };
+        let Some(segment) = check.run(map, self.depth) else { return };
+        let file = self.names.len();
+        self.names.push(place.file().relative());
+        for (writer, runs) in &segment.footer.writers {
+            self.ids.extend(runs.iter().map(|run| (*writer, run.clone(), file)));
+        }
+        for known in &segment.footer.gaps {
+            if !self.report.damage.contains(known) {
+                self.report.damage.push(known.clone());
+            }
+        }
+    }
+
+    fn check_active(&mut self, (slot, number): (u32, u64), entry: &FileEntry, live: bool, bytes: &[u8]) {
+        let name = FileName::Active { slot, number };
+        let file = name.relative();
+        if (bytes.len() as u64) < entry.capacity {
+            self.report.damage.push(gap(&file, bytes.len() as u64, 0, "the file was cut short".into()));
+        }
+        let frames = Frames { bytes, salt: entry.salt, cap: entry.cap };
+        let promise =
+            if entry.cap < u64::MAX { header::SIZE } else { entry.done.map_or(header::SIZE, |d| d.promise) };
+        let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
+        let head = read_header(&*self.core.vfs, &name.path(&self.core.dir));
+        if let Some(what) = check_head(&head, self.state.store, (slot, number), entry.salt) {
+            // The head becomes durable with the first sync of the file, as the first records do.
+            if header::SIZE < settled.promise {
+                self.report.damage.push(gap(&file, 0, 0, what.into()));
+            } else {
+                self.report.torn += 1;
+            }
+        }
+        self.report.torn += if live { 0 } else { settled.torn };
+        add_frames(&settled, bytes, slot, &file, &mut self.report);
+        let at = self.names.len();
+        self.names.push(file);
+        for frame in settled.frames.iter().filter(|frame| 0 < frame.header.count) {
+            let (start, end) = (frame.header.first_sequence, frame.header.end_sequence());
+            match self.ids.last_mut() {
+                Some((writer, run, file)) if (*writer, *file, run.end) == (slot, at, start) => run.end = end,
+                _ => self.ids.push((slot, start..end, at)),
+            }
+        }
+    }
+
+    /// No record is in two files.
+    fn compare_ids(&mut self) {
+        self.ids.sort_unstable_by_key(|(writer, run, file)| (*writer, run.start, run.end, *file));
+        let mut furthest: Option<(u32, u64, usize)> = None;
+        let mut told: Option<(usize, usize)> = None;
+        for (writer, run, file) in &self.ids {
+            if let Some((of, end, other)) = furthest
+                && of == *writer
+                && run.start < end
+                && other != *file
+                && told != Some((other, *file))
+            {
+                let id = |sequence| RecordId { writer: *writer, sequence };
+                let other_name = self.names.get(other).map_or("", String::as_str);
+                let what = format!("record {} and what follows it is in {other_name} too", id(run.start));
+                let name = self.names.get(*file).map_or("", String::as_str);
+                self.report.damage.push(gap(name, 0, 0, what));
+                // Once for two files, however many runs they share.
+                told = Some((other, *file));
+            }
+            if furthest.is_none_or(|(of, end, _)| of != *writer || end < run.end) {
+                furthest = Some((*writer, run.end, *file));
+            }
+        }
+    }
+}
+
+/// What opening a file of the store led to.
+enum Opened {
+    Map(Arc<dyn ReadMap>),
+    /// It is damage, and was noted.
+    Unreadable,
+    /// Another file took its place.
+    Replaced,
+}
+
+/// Damage without records that are known to be missing.
+fn gap(file: &str, offset: u64, len: u64, what: String) -> Gap {
+    Gap { file: file.into(), offset, len, records: None, what }
 }
 
 /// What is wrong with a file's head.

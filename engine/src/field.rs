@@ -67,6 +67,11 @@ pub(crate) fn searchable(number: u32) -> bool {
     !matches!(number, 1 | 2 | 25 | 31..=33)
 }
 
+/// Whether a known field holds long texts that are stored again and again and read seldom.
+pub(crate) fn is_body(number: u8) -> bool {
+    matches!(number, 23 | 24)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

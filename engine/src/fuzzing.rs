@@ -1,7 +1,9 @@
 //! Bodies of fuzz targets: any bytes go in, nothing panics.
 
+use crate::column;
 use crate::format::header;
 use crate::format::manifest::{Edit, HEAD_SIZE, Head, read_edit};
+use crate::index;
 use crate::record::{self, Payload};
 use crate::segment::walk::{Frames, Step, Walk, settle};
 
@@ -35,4 +37,14 @@ pub fn manifest(bytes: &[u8]) {
     while let Edit::Ops(_, next) = read_edit(bytes, 0, offset) {
         offset = next;
     }
+}
+
+/// Reads bytes as the chunk of a column, with the checksums that it has and with right ones.
+pub fn column(bytes: &[u8]) {
+    column::fuzz(bytes);
+}
+
+/// Reads bytes as the index of a segment, with the checksums that it has and with right ones.
+pub fn index(bytes: &[u8]) {
+    index::fuzz(bytes);
 }

@@ -16,6 +16,7 @@
 //! ```
 
 mod check;
+mod column;
 pub mod compare;
 mod core;
 mod error;
@@ -25,8 +26,10 @@ mod format;
 #[cfg(feature = "sim")]
 pub mod fuzzing;
 mod gap;
+mod index;
 pub mod io;
 mod level;
+mod maintenance;
 mod manifest;
 mod options;
 mod packer;
@@ -52,7 +55,10 @@ pub use options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX, FILE_SIZE, Optio
 pub use packer::{Packed, Packer};
 pub use predicate::{Comparison, Literal, Predicate, Test};
 pub use record_id::RecordId;
-pub use scan::{BATCH_ROWS_MAX, Batch, Fields, Part, Scan, ScanStats, TimeRange};
+pub use maintenance::{Upkeep, UpkeepKind, UpkeepStep};
+pub use scan::{
+    BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Lane, NO_CODE, Part, Scan, ScanStats, TimeRange,
+};
 pub use snapshot::{Position, Snapshot};
 pub use store::{SourceLock, Store};
 pub use text::TextTest;

@@ -4,15 +4,22 @@
 //! `MANIFEST.lock` for one edit, cuts off a torn tail first, writes the edit in one go and syncs it.
 //! A manifest that cannot be trusted (missing, damaged, torn) is made good from the heads of the files.
 
+pub(crate) mod rebuild;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::rebuild::Files;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{self, FileHeader};
-use crate::format::manifest::{Done, Edit, GROWTH, HEAD_SIZE, Head, Op, ReadHead, encode_edit, read_edit};
-use crate::format::name::{ACTIVE_DIR, FileName, QUARANTINE_DIR};
+use crate::format::frame::ImportProgress;
+use crate::format::manifest::{
+    Done, Edit, GROWTH, HEAD_SIZE, Head, Op, Place, ReadHead, SegmentEntry, SlotEnd, encode_edit, read_edit,
+};
+use crate::format::name::{ACTIVE_DIR, ARCHIVE_DIR, FileName, QUARANTINE_DIR, SEGMENTS_DIR};
 use crate::io::{File, LockKind, OpenMode, Stat, Vfs};
+use crate::options::FILE_RECORDS_MAX;
 
 /// The manifest is rewritten when it has grown past this: about 20,000 edits, read in a few milliseconds.
 const REWRITE_SIZE: u64 = 1 << 20;
@@ -34,6 +41,26 @@ pub(crate) struct State {
     pub(crate) store: u128,
     /// By slot and number.
     pub(crate) files: BTreeMap<(u32, u64), FileEntry>,
+    /// Where the slots go on whose files are gone, in part or all.
+    pub(crate) slots: BTreeMap<u32, SlotEnd>,
+    pub(crate) segments: BTreeMap<u64, SegmentEntry>,
+    /// Files that are not the store any more and wait for their unlinking, since then.
+    pub(crate) waiting: BTreeMap<Place, i64>,
+    /// What was imported, as far as its active files are gone. In order, neighbours joined.
+    pub(crate) imports: Vec<ImportProgress>,
+    /// The number of the next segment.
+    pub(crate) next_segment: u64,
+}
+
+impl FileEntry {
+    /// The first sequence that no record of the file can have had. After an unclean end nobody knows how
+    /// many records readers saw, so the ids jump past all that the file could hold.
+    pub(crate) fn after(&self) -> u64 {
+        match self.done {
+            Some(done) if done.clean => done.end_sequence,
+            _ => self.first_sequence.saturating_add(FILE_RECORDS_MAX),
+        }
+    }
 }
 
 impl State {
@@ -54,7 +81,53 @@ impl State {
                     entry.done = Some(done);
                 }
             }
+            Op::Slot { slot, end } => self.raise_slot(slot, end),
+            Op::Add { id, entry } => {
+                self.segments.insert(id, entry);
+                self.next_segment = self.next_segment.max(id.saturating_add(1));
+            }
+            Op::Replace { place, since } => {
+                match place {
+                    Place::Active { slot, number } => {
+                        if let Some(entry) = self.files.remove(&(slot, number)) {
+                            self.raise_slot(slot, SlotEnd { number, next_sequence: entry.after() });
+                        }
+                    }
+                    Place::Segment { id, .. } => drop(self.segments.remove(&id)),
+                }
+                self.waiting.insert(place, since);
+            }
+            Op::Gone { place } => drop(self.waiting.remove(&place)),
+            Op::Import(progress) => {
+                self.imports.push(progress);
+                self.imports = ImportProgress::join(std::mem::take(&mut self.imports));
+            }
+            Op::Ids { next } => self.next_segment = self.next_segment.max(next),
         }
+    }
+
+    /// Whether a file is part of the store.
+    pub(crate) fn has(&self, place: Place) -> bool {
+        match place {
+            Place::Active { slot, number } => self.files.contains_key(&(slot, number)),
+            Place::Segment { id, day } => self.segments.get(&id).is_some_and(|entry| entry.day == day),
+        }
+    }
+
+    /// The state without a file, to plan what comes after it.
+    pub(crate) fn forget(&mut self, place: Place) {
+        self.apply(&Op::Replace { place, since: 0 });
+    }
+
+    fn raise_slot(&mut self, slot: u32, end: SlotEnd) {
+        let known = self.slots.entry(slot).or_default();
+        known.number = known.number.max(end.number);
+        known.next_sequence = known.next_sequence.max(end.next_sequence);
+    }
+
+    /// Where the slot goes on, as far as its files are gone.
+    pub(crate) fn slot_end(&self, slot: u32) -> SlotEnd {
+        self.slots.get(&slot).copied().unwrap_or_default()
     }
 
     /// The slot's newest file.
@@ -78,6 +151,13 @@ impl State {
 
     fn ops(&self) -> Vec<Op> {
         let mut ops = Vec::new();
+        if self.next_segment != 0 {
+            ops.push(Op::Ids { next: self.next_segment });
+        }
+        ops.extend(self.slots.iter().map(|(&slot, &end)| Op::Slot { slot, end }));
+        ops.extend(self.segments.iter().map(|(&id, &entry)| Op::Add { id, entry }));
+        ops.extend(self.waiting.iter().map(|(&place, &since)| Op::Replace { place, since }));
+        ops.extend(self.imports.iter().map(|&progress| Op::Import(progress)));
         for (&(slot, number), entry) in &self.files {
             ops.push(Op::Create {
                 slot,
@@ -136,6 +216,11 @@ impl Manifest {
             || vfs.list(&dir.join(ACTIVE_DIR)).is_ok_and(|names| {
                 names.iter().any(|name| matches!(FileName::parse_active(name), Some(FileName::Active { .. })))
             })
+            || vfs.list(&dir.join(SEGMENTS_DIR)).is_ok_and(|names| {
+                let segment = |name: &String| FileName::parse_segment(name, None);
+                names.iter().any(|name| matches!(segment(name), Some(FileName::Segment { .. })))
+            })
+            || vfs.list(&dir.join(ARCHIVE_DIR)).is_ok_and(|names| !names.is_empty())
     }
 
     /// Makes the manifest of a new store, unless somebody else just did.
@@ -185,7 +270,8 @@ impl Manifest {
         let mut manifest = Self { state, condition, rewrites: head.rewrites, stat, file, end };
         if manifest.condition == Condition::Torn {
             // A torn edit was never relied on. One that a bad disk took away was: files know better.
-            manifest.adopt(vfs, dir)?;
+            let known = Arc::clone(&manifest.state);
+            manifest.state = Arc::new(Files::read(vfs, dir)?.state(head.store, Some(&known), vfs.now()));
         }
         Ok(manifest)
     }
@@ -252,18 +338,6 @@ impl Manifest {
         manifest.file = Some(file.into());
         Ok(manifest)
     }
-
-    /// Takes in files that the manifest does not name although they hold frames.
-    fn adopt(&mut self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
-        let state = Arc::make_mut(&mut self.state);
-        for header in read_headers(vfs, dir)? {
-            let known = state.files.contains_key(&(header.slot, header.number));
-            if !known && header.store == state.store {
-                state.apply(&Op::create(&header));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Holds the manifest's lock until dropped.
@@ -296,48 +370,17 @@ fn edit_follows(bytes: &[u8], store: u128, offset: usize) -> bool {
     (offset + 8..bytes.len()).step_by(8).any(|at| matches!(read_edit(bytes, store, at), Edit::Ops(..)))
 }
 
-/// The state as the files' own heads tell it, with what `known` still says about them.
+/// The state as the files themselves tell it, with what `known` still says about them.
 fn rebuild(vfs: &dyn Vfs, dir: &Path, known: Option<&State>, why: &str) -> Result<Manifest> {
-    let mut headers = read_headers(vfs, dir)?;
-    headers.sort_by_key(|header| (header.slot, header.number));
-    let store = known.map(|state| state.store).or_else(|| headers.first().map(|header| header.store));
+    let files = Files::read(vfs, dir)?;
+    let store = known.map(|state| state.store).or_else(|| files.store());
     let Some(store) = store else {
         let what = format!("{why}, and there are no files to rebuild it from");
         return Err(Error::new(ErrorKind::Corrupt, what).at(&FileName::Manifest.path(dir)));
     };
-    let mut state = State { store, ..State::default() };
-    for header in headers.iter().filter(|header| header.store == store) {
-        state.apply(&Op::create(header));
-        let done = known.and_then(|known| known.files.get(&(header.slot, header.number))?.done);
-        if let Some(done) = done {
-            state.apply(&Op::Done { slot: header.slot, number: header.number, done });
-        }
-    }
+    let state = files.state(store, known, vfs.now());
     let condition = Condition::Rebuilt(why.into());
     Ok(Manifest { state: Arc::new(state), condition, rewrites: 0, stat: None, file: None, end: 0 })
-}
-
-/// The heads of all active files that have one.
-fn read_headers(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<FileHeader>> {
-    let folder = dir.join(ACTIVE_DIR);
-    let names = match vfs.list(&folder) {
-        Ok(names) => names,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(Error::io("the folder of active files cannot be read", &folder, error)),
-    };
-    let mut headers = Vec::new();
-    for name in names {
-        let Some(file @ FileName::Active { slot, number }) = FileName::parse_active(&name) else { continue };
-        let path = file.path(dir);
-        match read_header(vfs, &path)? {
-            header::Read::Head { header, .. } if (header.slot, header.number) == (slot, number) => {
-                headers.push(header);
-            }
-            header::Read::Newer { version } => return Err(newer(version, &path)),
-            _ => {}
-        }
-    }
-    Ok(headers)
 }
 
 /// Reads the head of one active file.

@@ -54,9 +54,19 @@ pub struct Options {
     pub file_size: u64,
     /// A file takes no more records this long after its creation. Default: 10 minutes.
     pub seal_after: Duration,
-    /// Bytes of unsealed files at which an append returns [`ErrorKind::Full`]. Default: no bound, since
-    /// nothing but a bound set here would ever free them.
+    /// Bytes of unsealed files at which a writer seals them itself, or waits for whoever does, or returns
+    /// [`ErrorKind::Full`]. Default: 1 GiB.
     pub unsealed_max: u64,
+    /// Whether a process that has a writer open for a while seals and merges in the background. Default:
+    /// true.
+    pub maintain: bool,
+    /// Segments whose youngest arrival is so long ago are rolled into the archive; `None`: never. Default:
+    /// 7 days.
+    pub archive_after: Option<Duration>,
+    /// Segments whose youngest arrival is so long ago are deleted; `None`: never. Default: `None`.
+    pub retain_for: Option<Duration>,
+    /// How long a replaced file waits for readers that may be about to open it. Default: 10 minutes.
+    pub reader_grace: Duration,
 }
 
 impl Default for Options {
@@ -67,7 +77,11 @@ impl Default for Options {
             read_only: false,
             file_size: FILE_SIZE,
             seal_after: Duration::from_mins(10),
-            unsealed_max: u64::MAX,
+            unsealed_max: 1 << 30,
+            maintain: true,
+            archive_after: Some(Duration::from_hours(7 * 24)),
+            retain_for: None,
+            reader_grace: Duration::from_mins(10),
         }
     }
 }

@@ -114,8 +114,9 @@ impl Comparison {
         order.map_or(self == Self::Ne, |order| self.accepts(order))
     }
 
+    /// Whether a value that compares with the literal in this order is meant.
     #[inline]
-    fn accepts(self, order: Ordering) -> bool {
+    pub(crate) fn accepts(self, order: Ordering) -> bool {
         match self {
             Self::Eq => order.is_eq(),
             Self::Ne => order.is_ne(),
@@ -206,14 +207,19 @@ impl Compiled {
         self.0.matches(row)
     }
 
+    pub(crate) fn node(&self) -> &Node {
+        &self.0
+    }
+
     /// Whether every record matches, so that nobody need ask.
     pub fn is_all(&self) -> bool {
         matches!(&self.0, Node::And(parts) if parts.is_empty())
     }
 }
 
+/// A test over slots, for whoever can ask it of many rows at once.
 #[derive(Clone, Debug)]
-enum Node {
+pub(crate) enum Node {
     And(Vec<Self>),
     Or(Vec<Self>),
     Not(Box<Self>),
@@ -317,20 +323,31 @@ impl Node {
             Self::And(parts) => parts.iter().all(|part| part.matches(row)),
             Self::Or(parts) => parts.iter().any(|part| part.matches(row)),
             Self::Not(inner) => !inner.matches(row),
-            Self::Field { slot, test } => test.matches(row.value(*slot)),
-            Self::Int { slot, comparison, int, test } => match row.value(*slot) {
+            Self::Field { slot, .. } | Self::Int { slot, .. } | Self::In { slot, .. } => {
+                self.holds(row.value(*slot))
+            }
+            Self::Any(test) => row.any_text(&mut |text| test.matches(text)),
+        }
+    }
+
+    /// Whether a test of one field says yes to its value; any other node says no.
+    #[inline]
+    pub(crate) fn holds(&self, value: Option<Value<'_>>) -> bool {
+        match self {
+            Self::Field { test, .. } => test.matches(value),
+            Self::Int { comparison, int, test, .. } => match value {
                 Some(Value::Int(value)) => comparison.accepts(value.cmp(int)),
                 value => test.matches(value),
             },
-            Self::In { slot, set } => set.holds(row.value(*slot)),
-            Self::Any(test) => row.any_text(&mut |text| test.matches(text)),
+            Self::In { set, .. } => set.holds(value),
+            Self::And(_) | Self::Or(_) | Self::Not(_) | Self::Any(_) => false,
         }
     }
 }
 
 /// The literals of an `in`, for lists of any length: a subquery can give thousands.
 #[derive(Clone, Debug)]
-struct Set {
+pub(crate) struct Set {
     /// The texts.
     texts: HashSet<Box<str>>,
     /// Keys of the numbers, durations and money among the literals, by value alone.

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::ALIGN;
 use crate::format::header::{self, FileHeader, Read};
@@ -80,13 +81,52 @@ fn raise_epoch(file: &dyn File) -> std::io::Result<()> {
     file.write_at(0, &epoch.wrapping_add(1).to_le_bytes())
 }
 
+/// Says in the manifest what a file holds whose writer went on to another one without a word.
+pub(crate) fn settle_file(core: &Core, slot: u32, number: u64) -> Result<()> {
+    let state = core.manifest()?.state;
+    let Some(entry) = state.files.get(&(slot, number)) else { return Ok(()) };
+    let path = FileName::Active { slot, number }.path(&core.dir);
+    let done = recover(&*core.vfs, &path, entry)?.done(entry);
+    core.commit(|state| {
+        let known = state.files.get(&(slot, number)).is_none_or(|entry| entry.done.is_some());
+        Ok(if known { Vec::new() } else { vec![Op::Done { slot, number, done }] })
+    })
+}
+
+/// Says in the manifest what the slot's last file holds and that it will not grow, unless somebody writes in
+/// the slot.
+pub(crate) fn settle_last(core: &Core, slot: u32) -> Result<()> {
+    let (vfs, dir) = (&*core.vfs, &*core.dir);
+    let Some(_lock) = try_lock(vfs, dir, slot)? else { return Ok(()) };
+    let manifest = Manifest::load(vfs, dir)?;
+    let Some((number, entry)) = manifest.state.last_file(slot) else { return Ok(()) };
+    if let NextFile::Resume(_) = next_file(vfs, dir, &manifest.state, slot)? {
+        let path = FileName::Active { slot, number }.path(dir);
+        let done = recover(vfs, &path, &entry)?.done(&entry);
+        return core.commit(|_| Ok(vec![Op::Done { slot, number, done }]));
+    }
+    Ok(())
+}
+
+/// Whether the file was begun so long ago that its writer would not go on with it.
+pub(crate) fn is_old(core: &Core, slot: u32, number: u64) -> bool {
+    let path = FileName::Active { slot, number }.path(&core.dir);
+    let Ok(Read::Head { header, .. }) = read_header(&*core.vfs, &path) else { return true };
+    let age = u128::try_from(core.vfs.now().saturating_sub(header.created)).unwrap_or(0);
+    core.options.seal_after.as_nanos() <= age
+}
+
 fn next_file(vfs: &dyn Vfs, dir: &Path, state: &State, slot: u32) -> Result<NextFile> {
+    let gone = state.slot_end(slot);
     let Some((number, entry)) = state.last_file(slot) else {
-        return Ok(NextFile::Fresh { number: 1, first_sequence: 0 });
+        return Ok(NextFile::Fresh { number: gone.number + 1, first_sequence: gone.next_sequence });
     };
-    let fresh = |first_sequence| NextFile::Fresh { number: number + 1, first_sequence };
-    if let Some(done) = entry.done {
-        return Ok(fresh(after(&entry, &done)));
+    let fresh = |first_sequence: u64| NextFile::Fresh {
+        number: number + 1,
+        first_sequence: first_sequence.max(gone.next_sequence),
+    };
+    if entry.done.is_some() {
+        return Ok(fresh(entry.after()));
     }
     let path = FileName::Active { slot, number }.path(dir);
     let header = match read_header(vfs, &path) {
@@ -100,13 +140,7 @@ fn next_file(vfs: &dyn Vfs, dir: &Path, state: &State, slot: u32) -> Result<Next
     }
     let done = recovered.done(&entry);
     Manifest::commit(vfs, dir, |_| Ok(vec![Op::Done { slot, number, done }]))?;
-    Ok(fresh(after(&entry, &done)))
-}
-
-/// The first sequence that no record of the file can have had. After an unclean end nobody knows how
-/// many records readers saw, so the ids jump past all that the file could hold.
-fn after(entry: &FileEntry, done: &Done) -> u64 {
-    if done.clean { done.end_sequence } else { entry.first_sequence.saturating_add(FILE_RECORDS_MAX) }
+    Ok(fresh(FileEntry { done: Some(done), ..entry }.after()))
 }
 
 /// What a file holds, read from the disk itself.

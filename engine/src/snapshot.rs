@@ -12,11 +12,13 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::format::frame::{FLAG_IMPORT, ImportProgress};
 use crate::format::header;
+use crate::format::manifest::Place;
 use crate::format::name::{ACTIVE_DIR, FileName};
 use crate::gap::Gap;
 use crate::io::{File, LockKind, OpenMode, ReadMap, Vfs};
 use crate::manifest::{FileEntry, State};
 use crate::record_id::RecordId;
+use crate::segment::sealed::read::{NotOpen, Segment};
 use crate::segment::walk::{FrameAt, Frames, Hole, Step, Walk, payload_holds, settle};
 use crate::slot;
 
@@ -35,6 +37,9 @@ pub struct Position {
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) views: Vec<View>,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    /// What was imported into files that are sealed.
+    sealed_imports: Vec<ImportProgress>,
     position: Position,
     gaps: Vec<Gap>,
     /// Held so that files in use are not taken away; none on a disk that one may not lock on.
@@ -71,6 +76,7 @@ pub(crate) struct Piece {
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     files: Mutex<HashMap<(u32, u64), Known>>,
+    segments: Mutex<HashMap<Place, Arc<Segment>>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -104,8 +110,20 @@ impl Snapshot {
         let state = &manifest.state;
         let mut files = cache.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|file, _| state.files.contains_key(file));
-        let mut snapshot =
-            Self { views: Vec::new(), position: Position::default(), gaps: Vec::new(), _lock: None };
+        let mut snapshot = Self {
+            views: Vec::new(),
+            segments: Vec::new(),
+            sealed_imports: state.imports.clone(),
+            position: Position::default(),
+            gaps: Vec::new(),
+            _lock: None,
+        };
+        for (&slot, end) in &state.slots {
+            snapshot.position.next.insert(slot, end.next_sequence);
+        }
+        if !snapshot.open_segments(core, cache, state, gone_is_gap) {
+            return Ok(None);
+        }
         for (&(slot, number), entry) in &state.files {
             let known = files.entry((slot, number)).or_default();
             let path = FileName::Active { slot, number }.path(&core.dir);
@@ -137,6 +155,35 @@ impl Snapshot {
         Ok(Some(snapshot))
     }
 
+    /// Opens the segments of the manifest. `false` when one of them is gone, unless that is to be a gap.
+    fn open_segments(&mut self, core: &Core, cache: &Cache, state: &State, gone_is_gap: bool) -> bool {
+        let mut opened = cache.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|place, _| state.has(*place));
+        for (&id, entry) in &state.segments {
+            let place = Place::Segment { id, day: entry.day };
+            let segment = match opened.get(&place) {
+                Some(segment) => Arc::clone(segment),
+                None => match Segment::open(&*core.vfs, &core.dir, state.store, place) {
+                    Ok(segment) => Arc::clone(opened.entry(place).or_insert(Arc::new(segment))),
+                    Err(NotOpen::Io(error)) if error.kind() == std::io::ErrorKind::NotFound && !gone_is_gap => {
+                        return false;
+                    }
+                    Err(error) => {
+                        self.gaps.push(unreadable_segment(place, entry.records, error));
+                        continue;
+                    }
+                },
+            };
+            for (writer, end) in segment.end_sequences() {
+                let seen = self.position.next.entry(writer).or_insert(0);
+                *seen = end.max(*seen);
+            }
+            self.gaps.extend_from_slice(&segment.footer.gaps);
+            self.segments.push(segment);
+        }
+        true
+    }
+
     /// How far this snapshot reaches, for [`crate::Scan::after`] of a later one.
     pub fn position(&self) -> Position {
         self.position.clone()
@@ -149,14 +196,14 @@ impl Snapshot {
 
     /// How many files the snapshot reads from.
     pub fn files(&self) -> usize {
-        self.views.len()
+        self.views.len() + self.segments.len()
     }
 
     /// Which parts of which sources were imported: for each source the ranges in order, neighbours joined.
     /// What earlier calls found is remembered, so that only frames that came since are looked at.
     pub(crate) fn imports(&self, cache: &Cache) -> Vec<ImportProgress> {
         let mut files = cache.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = Vec::new();
+        let mut found = self.sealed_imports.clone();
         for view in &self.views {
             let known = files.entry((view.slot, view.number)).or_default();
             let Known { imports, imports_end, .. } = known;
@@ -167,32 +214,16 @@ impl Snapshot {
                 }
             });
             *imports_end = view.pieces.last().map_or(*imports_end, |last| last.to.max(*imports_end));
-            *imports = join(std::mem::take(imports));
+            *imports = ImportProgress::join(std::mem::take(imports));
             found.extend_from_slice(imports);
         }
-        join(found)
+        ImportProgress::join(found)
     }
-}
-
-fn join(mut found: Vec<ImportProgress>) -> Vec<ImportProgress> {
-    found.sort();
-    let mut joined: Vec<ImportProgress> = Vec::new();
-    for next in found {
-        match joined.last_mut() {
-            Some(last) if last.source == next.source && next.start <= last.end => {
-                if last.end < next.end {
-                    (last.end, last.tail_hash) = (next.end, next.tail_hash);
-                }
-            }
-            _ => joined.push(next),
-        }
-    }
-    joined
 }
 
 /// Holds the lock that keeps files in use from being taken away. A disk or a user that may not lock is
 /// served all the same.
-fn lock_readers(core: &Core) -> Option<Box<dyn File>> {
+pub(crate) fn lock_readers(core: &Core) -> Option<Box<dyn File>> {
     let path = FileName::ReadersLock.path(&core.dir);
     let mode = if core.options.read_only { OpenMode::Read } else { OpenMode::CreateOrOpen };
     let file = core.vfs.open(&path, mode).or_else(|_| core.vfs.open(&path, OpenMode::Read)).ok()?;
@@ -218,6 +249,21 @@ fn unreadable(state: &State, slot: u32, number: u64, error: &std::io::Error) -> 
         records: end.map(|end| (RecordId { writer: slot, sequence: first }, end.saturating_sub(first))),
         what: format!("a file of the store cannot be read ({error})"),
     }
+}
+
+fn unreadable_segment(place: Place, records: u64, error: NotOpen) -> Gap {
+    let what = match error {
+        NotOpen::Io(error) => format!("a segment of {records} records cannot be read ({error})"),
+        NotOpen::Damaged(what) => format!("{what} ({records} records)"),
+    };
+    Gap { file: place.file().relative(), offset: 0, len: 0, records: None, what }
+}
+
+/// Records in active files.
+pub(crate) fn count_unsealed(core: &Core) -> Result<u64> {
+    let snapshot = Snapshot::take(core, &Cache::default())?;
+    let pieces = snapshot.views.iter().flat_map(|view| &view.pieces);
+    Ok(pieces.map(|piece| piece.records).sum())
 }
 
 fn relative_name(slot: u32, number: u64) -> String {

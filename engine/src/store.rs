@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::check::{self, CheckReport};
+use crate::check::{self, CheckReport, Depth};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{ImportProgress, SourceId};
 use crate::format::name::{FileName, IMPORTS_DIR};
 use crate::io::disk::Disk;
 use crate::io::{File, LockKind, OpenMode, Vfs};
+use crate::maintenance::keeper::Keeper;
+use crate::maintenance::{self, Upkeep};
 use crate::options::{Durability, Options};
 use crate::snapshot::{Cache, Snapshot};
 use crate::writer::Writer;
@@ -37,6 +39,7 @@ use crate::writer::Writer;
 pub struct Store {
     core: Arc<Core>,
     cache: Arc<Cache>,
+    keeper: Arc<Keeper>,
 }
 
 /// The right to import one source, until dropped.
@@ -62,7 +65,8 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_on(vfs: Arc<dyn Vfs>, path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let core = Core::open(vfs, path.as_ref(), options)?;
-        Ok(Self { core: Arc::new(core), cache: Arc::default() })
+        let core = Arc::new(core);
+        Ok(Self { keeper: Arc::new(Keeper::new(Arc::clone(&core))), core, cache: Arc::default() })
     }
 
     /// A writer with the durability of the options. Each call takes a slot of its own; clone a writer to
@@ -81,7 +85,7 @@ impl Store {
     /// As [`Store::writer`].
     pub fn writer_with(&self, durability: Durability) -> Result<Writer> {
         Options { durability, ..self.core.options.clone() }.validate()?;
-        Writer::open(Arc::clone(&self.core), durability)
+        Writer::open(Arc::clone(&self.core), Arc::clone(&self.keeper), durability)
     }
 
     /// Everything that was appended before this call, by any process.
@@ -92,12 +96,74 @@ impl Store {
         Snapshot::take(&self.core, &self.cache)
     }
 
-    /// Verifies every checksum and reads every record.
+    /// Verifies every checksum, reads every record of active files, and compares what the files and the
+    /// manifest say of each other.
     ///
     /// # Errors
     /// What the operating system says. Damage is no error: it is the report.
     pub fn check(&self) -> Result<CheckReport> {
-        check::check(&self.core)
+        check::check(&self.core, Depth::Checksums)
+    }
+
+    /// As [`Store::check`], and reads every record of sealed segments too: their order, their ids and times
+    /// against what the segment says of itself, and whether the index finds their words.
+    ///
+    /// # Errors
+    /// As [`Store::check`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// store.writer()?.append(&Event::system("startup", "Autonomous system started"))?;
+    /// store.seal()?;
+    /// let report = store.check_deep()?;
+    /// assert_eq!((report.records, report.damage.len()), (1, 0));
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn check_deep(&self) -> Result<CheckReport> {
+        check::check(&self.core, Depth::Rows)
+    }
+
+    /// Seals all records but those in files that a live writer is filling: they become segments, columns
+    /// with an index. Waits for another process that maintains the store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the store was opened read-only, and what the operating system says. What
+    /// was sealed before an error stays sealed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// let log = store.writer()?;
+    /// log.append(&Event::ai("puzzle_analysis").model("llama3.2").tokens(150, 250))?;
+    /// log.close()?;
+    /// let upkeep = store.seal()?;
+    /// assert_eq!((upkeep.steps.len(), upkeep.unsealed), (1, 0));
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn seal(&self) -> Result<Upkeep> {
+        maintenance::seal(&self.core)
+    }
+
+    /// One full round of maintenance: seals, deletes what `retain_for` says, rolls what is older than
+    /// `archive_after` into the archive, merges small segments. `now` is the clock of the two ages,
+    /// nanoseconds since 1970. Waits for another process that maintains the store.
+    ///
+    /// # Errors
+    /// As [`Store::seal`].
+    pub fn maintain(&self, now: i64) -> Result<Upkeep> {
+        maintenance::maintain(&self.core, now)
+    }
+
+    /// What [`Store::maintain`] would do first: the steps that what is there now asks for, without doing
+    /// anything. Files whose writers crashed count once somebody has looked at them.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn plan_upkeep(&self, now: i64) -> Result<Upkeep> {
+        maintenance::plan(&self.core, now)
     }
 
     /// Which parts of which sources were imported: for each source its ranges in order, neighbours joined.

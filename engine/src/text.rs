@@ -193,6 +193,13 @@ pub struct Tokens<'a> {
     rest: &'a str,
 }
 
+impl<'a> Tokens<'a> {
+    /// What follows the last token given.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.rest
+    }
+}
+
 impl<'a> Iterator for Tokens<'a> {
     type Item = &'a str;
 

@@ -14,7 +14,7 @@ use logq_engine::{Durability, Error, Event, Options, RecordId, Scan, Store, Writ
 
 use crate::support::{numbers, read};
 
-const DIR: &str = "/store";
+pub(crate) const DIR: &str = "/store";
 
 fn options() -> Options {
     Options { file_size: 16 << 10, durability: Durability::Buffered, ..Options::default() }
@@ -22,15 +22,15 @@ fn options() -> Options {
 
 /// What the workload was told, as it happened.
 #[derive(Default)]
-struct Told {
+pub(crate) struct Told {
     /// Records handed in, acknowledged or not: their numbers are 0 ..
-    tried: i64,
+    pub(crate) tried: i64,
     /// Acknowledged records by number.
-    acknowledged: BTreeMap<i64, RecordId>,
+    pub(crate) acknowledged: BTreeMap<i64, RecordId>,
     /// Numbers that were promised to be on disk.
-    promised: Vec<i64>,
+    pub(crate) promised: Vec<i64>,
     /// First and last number of each batch.
-    batches: Vec<(i64, i64)>,
+    pub(crate) batches: Vec<(i64, i64)>,
 }
 
 impl Told {
@@ -41,7 +41,7 @@ impl Told {
         Event::new().at(n).field("n", n).field("message", text.as_str())
     }
 
-    fn append(&mut self, log: &Writer, durable: bool) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, log: &Writer, durable: bool) -> Result<(), Error> {
         let n = self.tried;
         let id = log.append(&self.event())?;
         self.acknowledged.insert(n, id);
@@ -51,7 +51,7 @@ impl Told {
         Ok(())
     }
 
-    fn batch(&mut self, log: &Writer, count: i64, durable: bool) -> Result<(), Error> {
+    pub(crate) fn batch(&mut self, log: &Writer, count: i64, durable: bool) -> Result<(), Error> {
         let first = self.tried;
         let events: Vec<_> = (0..count).map(|_| self.event()).collect();
         self.batches.push((first, first + count - 1));
@@ -66,14 +66,14 @@ impl Told {
         Ok(())
     }
 
-    fn flushed(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+    pub(crate) fn flushed(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         result?;
         self.promised = self.acknowledged.keys().copied().collect();
         Ok(())
     }
 }
 
-fn open(disk: &SimDisk) -> Result<Store, Error> {
+pub(crate) fn open(disk: &SimDisk) -> Result<Store, Error> {
     Store::open_on(Arc::new(disk.clone()), Path::new(DIR), options())
 }
 
@@ -109,7 +109,7 @@ fn workload(disk: &SimDisk, told: &mut Told) -> Result<(), Error> {
 }
 
 /// Everything that must hold after a crash. Returns the ids that are there.
-fn verify(disk: &SimDisk, told: &Told, context: &str) -> BTreeMap<i64, RecordId> {
+pub(crate) fn verify(disk: &SimDisk, told: &Told, context: &str) -> BTreeMap<i64, RecordId> {
     let store = match open(disk) {
         Ok(store) => store,
         Err(error) => {
@@ -142,7 +142,7 @@ fn verify(disk: &SimDisk, told: &Told, context: &str) -> BTreeMap<i64, RecordId>
 }
 
 /// A store that came up takes records, and their ids name nothing that was ever seen.
-fn go_on(disk: &SimDisk, told: &Told, context: &str) {
+pub(crate) fn go_on(disk: &SimDisk, told: &Told, context: &str) {
     let mut later = Told { tried: told.tried, ..Told::default() };
     let store = open(disk).unwrap();
     let log = store.writer_with(Durability::Synced).unwrap();
@@ -159,7 +159,7 @@ fn go_on(disk: &SimDisk, told: &Told, context: &str) {
     verify(disk, &later, &format!("{context}, and then written on"));
 }
 
-fn states(seed: u64) -> Vec<Keep> {
+pub(crate) fn states(seed: u64) -> Vec<Keep> {
     let mut states = vec![Keep::Nothing, Keep::Everything];
     states.extend((0..4).map(|at| Keep::Subset(seed * 31 + at)));
     states.extend((0..2).map(|at| Keep::Prefix(seed * 17 + at)));

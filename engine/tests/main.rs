@@ -7,6 +7,10 @@ mod faults;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upkeep;

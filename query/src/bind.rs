@@ -144,6 +144,8 @@ impl Binder {
             listing,
             named: self.named,
             totals: self.noun.totals,
+            index: false,
+            lanes: false,
         };
         ((!failed).then_some(plan), self.problems)
     }

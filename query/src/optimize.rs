@@ -16,12 +16,22 @@ pub enum Rule {
     LimitBeforeProjection,
     /// A sort before a cut keeps only the rows that the cut lets through.
     SortForLimit,
+    /// The indexes of segments say where words may be.
+    UseIndex,
+    /// Dictionary codes and integers are grouped and summed as they are encoded.
+    UseLanes,
 }
 
 impl Rule {
     /// All rules, in the order in which they run.
-    pub const ALL: [Self; 4] =
-        [Self::FilterIntoScan, Self::TimeIntoRange, Self::LimitBeforeProjection, Self::SortForLimit];
+    pub const ALL: [Self; 6] = [
+        Self::FilterIntoScan,
+        Self::TimeIntoRange,
+        Self::LimitBeforeProjection,
+        Self::SortForLimit,
+        Self::UseIndex,
+        Self::UseLanes,
+    ];
 
     fn apply(self, plan: &mut Plan) {
         match self {
@@ -29,6 +39,8 @@ impl Rule {
             Self::TimeIntoRange => time_into_range(plan),
             Self::LimitBeforeProjection => limit_before_projection(plan),
             Self::SortForLimit => sort_for_limit(plan),
+            Self::UseIndex => plan.index = true,
+            Self::UseLanes => plan.lanes = true,
         }
     }
 }

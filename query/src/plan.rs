@@ -30,6 +30,10 @@ pub(crate) struct Plan {
     pub named: Vec<(String, Span)>,
     /// Whether `total_tokens` is computed from the event's other counts.
     pub totals: bool,
+    /// Whether the indexes of segments may say where to look.
+    pub index: bool,
+    /// Whether columns may be worked on as they are encoded.
+    pub lanes: bool,
 }
 
 /// A condition and the fields that it asks for.

@@ -19,6 +19,7 @@ const CRATES: &[Crate] = &[
             &["io", "record_id", "value"],
             &["format", "options", "text", "gap"],
             &["compare", "record"],
+            &["column", "index"],
             &["event", "predicate", "manifest"],
             &["segment", "packer"],
             &["core"],

@@ -218,6 +218,23 @@ impl std::str::FromStr for SourceId {
 pub(crate) const PROGRESS_SIZE: usize = 40;
 
 impl ImportProgress {
+    /// The same parts of the same sources, in order, neighbours joined.
+    pub(crate) fn join(mut found: Vec<Self>) -> Vec<Self> {
+        found.sort();
+        let mut joined: Vec<Self> = Vec::new();
+        for next in found {
+            match joined.last_mut() {
+                Some(last) if last.source == next.source && next.start <= last.end => {
+                    if last.end < next.end {
+                        (last.end, last.tail_hash) = (next.end, next.tail_hash);
+                    }
+                }
+                _ => joined.push(next),
+            }
+        }
+        joined
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.source.hash.to_le_bytes());
         out.extend_from_slice(&self.source.prefix_len.to_le_bytes());

@@ -18,13 +18,25 @@
 //! operation   tag u8, then varints (zigzag for times)
 //!   1 create  slot, number, salt, first sequence, capacity, rehomed number (0 = none), rehomed from
 //!   2 done    slot, number, end offset, promise, end sequence, records, time min, time max, flags
+//!   3 slot    slot, number of its last file that is gone, sequence after that file
+//!   4 add     segment, day, bytes, records, time min, time max, arrived min,
+//!             arrived max; the times zigzag
+//!   5 replace place, since (zigzag): the file is not the store any more, and waits for being unlinked
+//!   6 gone    place: the file was unlinked
+//!   7 import  an import progress, see `frame`
+//!   8 ids     the number of the next segment
+//!
+//! place       1, slot, number: an active file; 2, segment, day: a segment
+//! day         0: not archived; 1, days since 1970-01-01 (zigzag)
 //! ```
 //!
 //! Behind the last edit the file is zero: it grows by [`GROWTH`] at a time, so that the sync of an edit
 //! seldom has to make a new size durable. A torn last edit is not there: readers stop before it, the next
 //! editor rewrites the file.
 
+use super::frame::{ImportProgress, PROGRESS_SIZE};
 use super::header::{FileHeader, Rehomes};
+use super::name::{Day, FileName};
 use super::{VERSION, crc, u32_at, u64_at, varint};
 
 /// Where edits start.
@@ -43,6 +55,60 @@ pub(crate) enum Op {
     Create { slot: u32, number: u64, salt: u64, first_sequence: u64, capacity: u64, rehomes: Option<Rehomes> },
     /// A file will not grow any more.
     Done { slot: u32, number: u64, done: Done },
+    /// All files of the slot up to this one are gone.
+    Slot { slot: u32, end: SlotEnd },
+    /// A segment begins to be part of the store.
+    Add { id: u64, entry: SegmentEntry },
+    /// A file stops being part of the store, and waits for its unlinking since then (wall clock).
+    Replace { place: Place, since: i64 },
+    /// A file that waited was unlinked.
+    Gone { place: Place },
+    /// A part of a source was imported, whatever became of its records.
+    Import(ImportProgress),
+    /// No segment from this number on was ever begun.
+    Ids { next: u64 },
+}
+
+/// A file that can be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Place {
+    /// The slot's n-th active file.
+    Active { slot: u32, number: u64 },
+    /// A segment, and where it lies.
+    Segment { id: u64, day: Option<Day> },
+}
+
+impl Place {
+    /// The name of the file.
+    pub(crate) fn file(self) -> FileName {
+        match self {
+            Self::Active { slot, number } => FileName::Active { slot, number },
+            Self::Segment { id, day } => FileName::Segment { id, day },
+        }
+    }
+}
+
+/// Where a slot goes on when its files are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SlotEnd {
+    /// The last file that there was.
+    pub(crate) number: u64,
+    /// No record of it or of a file before it has this sequence or a later one.
+    pub(crate) next_sequence: u64,
+}
+
+/// What the manifest knows of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentEntry {
+    /// The day of the archive that it belongs to; none before it is rolled.
+    pub(crate) day: Option<Day>,
+    /// Bytes of the file.
+    pub(crate) size: u64,
+    pub(crate) records: u64,
+    pub(crate) time_min: i64,
+    pub(crate) time_max: i64,
+    pub(crate) arrived_min: i64,
+    pub(crate) arrived_max: i64,
 }
 
 /// What is known of a file that will not grow any more.
@@ -158,7 +224,9 @@ fn decode_edit(bytes: &[u8], store: u128, offset: u64) -> Option<(Vec<Op>, usize
     while !body.is_empty() {
         ops.push(Op::decode(&mut body)?);
     }
-    Some((ops, (EDIT_HEAD + size).next_multiple_of(8)))
+    let len = (EDIT_HEAD + size).next_multiple_of(8);
+    let padding = bytes.get(EDIT_HEAD + size..len.min(bytes.len()))?;
+    padding.iter().all(|byte| *byte == 0).then_some((ops, len))
 }
 
 fn edit_crc(store: u128, offset: u64, size: &[u8], body: &[u8]) -> u32 {
@@ -198,18 +266,49 @@ impl Op {
                 varint::put_signed(out, done.time_max);
                 varint::put(out, u64::from(done.clean));
             }
+            Self::Slot { slot, end } => {
+                out.push(3);
+                varint::put(out, slot.into());
+                varint::put(out, end.number);
+                varint::put(out, end.next_sequence);
+            }
+            Self::Add { id, entry } => {
+                out.push(4);
+                varint::put(out, id);
+                put_day(out, entry.day);
+                varint::put(out, entry.size);
+                varint::put(out, entry.records);
+                for time in [entry.time_min, entry.time_max, entry.arrived_min, entry.arrived_max] {
+                    varint::put_signed(out, time);
+                }
+            }
+            Self::Replace { place, since } => {
+                out.push(5);
+                place.encode(out);
+                varint::put_signed(out, since);
+            }
+            Self::Gone { place } => {
+                out.push(6);
+                place.encode(out);
+            }
+            Self::Import(progress) => {
+                out.push(7);
+                progress.encode(out);
+            }
+            Self::Ids { next } => {
+                out.push(8);
+                varint::put(out, next);
+            }
         }
     }
 
     fn decode(input: &mut &[u8]) -> Option<Self> {
         let (&tag, rest) = input.split_first()?;
         *input = rest;
-        let slot = u32::try_from(varint::take(input)?).ok()?;
-        let number = varint::take(input)?;
         Some(match tag {
             1 => Self::Create {
-                slot,
-                number,
+                slot: take_slot(input)?,
+                number: varint::take(input)?,
                 salt: varint::take(input)?,
                 first_sequence: varint::take(input)?,
                 capacity: varint::take(input)?,
@@ -219,8 +318,8 @@ impl Op {
                 },
             },
             2 => Self::Done {
-                slot,
-                number,
+                slot: take_slot(input)?,
+                number: varint::take(input)?,
                 done: Done {
                     end: varint::take(input)?,
                     promise: varint::take(input)?,
@@ -231,16 +330,113 @@ impl Op {
                     clean: varint::take(input)? == 1,
                 },
             },
+            3 => Self::Slot {
+                slot: take_slot(input)?,
+                end: SlotEnd { number: varint::take(input)?, next_sequence: varint::take(input)? },
+            },
+            4 => Self::Add {
+                id: varint::take(input)?,
+                entry: SegmentEntry {
+                    day: take_day(input)?,
+                    size: varint::take(input)?,
+                    records: varint::take(input)?,
+                    time_min: varint::take_signed(input)?,
+                    time_max: varint::take_signed(input)?,
+                    arrived_min: varint::take_signed(input)?,
+                    arrived_max: varint::take_signed(input)?,
+                },
+            },
+            5 => Self::Replace { place: Place::decode(input)?, since: varint::take_signed(input)? },
+            6 => Self::Gone { place: Place::decode(input)? },
+            7 => {
+                let progress = ImportProgress::decode(input)?;
+                *input = input.get(PROGRESS_SIZE..)?;
+                Self::Import(progress)
+            }
+            8 => Self::Ids { next: varint::take(input)? },
             _ => return None,
         })
     }
 }
 
+impl Place {
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Active { slot, number } => {
+                out.push(1);
+                varint::put(out, slot.into());
+                varint::put(out, number);
+            }
+            Self::Segment { id, day } => {
+                out.push(2);
+                varint::put(out, id);
+                put_day(out, day);
+            }
+        }
+    }
+
+    pub(crate) fn decode(input: &mut &[u8]) -> Option<Self> {
+        let (&tag, rest) = input.split_first()?;
+        *input = rest;
+        Some(match tag {
+            1 => Self::Active { slot: take_slot(input)?, number: varint::take(input)? },
+            2 => Self::Segment { id: varint::take(input)?, day: take_day(input)? },
+            _ => return None,
+        })
+    }
+}
+
+fn take_slot(input: &mut &[u8]) -> Option<u32> {
+    u32::try_from(varint::take(input)?).ok()
+}
+
+pub(crate) fn put_day(out: &mut Vec<u8>, day: Option<Day>) {
+    out.push(u8::from(day.is_some()));
+    if let Some(day) = day {
+        varint::put_signed(out, day.0.into());
+    }
+}
+
+pub(crate) fn take_day(input: &mut &[u8]) -> Option<Option<Day>> {
+    let (&tag, rest) = input.split_first()?;
+    *input = rest;
+    match tag {
+        0 => Some(None),
+        1 => Some(Some(Day(i32::try_from(varint::take_signed(input)?).ok()?))),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::frame::SourceId;
     use super::*;
 
-    const OPS: [Op; 2] = [
+    const OPS: [Op; 10] = [
+        Op::Slot { slot: 3, end: SlotEnd { number: 7, next_sequence: 1 << 40 } },
+        Op::Add {
+            id: 9,
+            entry: SegmentEntry {
+                day: Some(Day(-3)),
+                size: 1,
+                records: 2,
+                time_min: i64::MIN,
+                time_max: 4,
+                arrived_min: 5,
+                arrived_max: i64::MAX,
+            },
+        },
+        Op::Replace { place: Place::Active { slot: 1, number: 2 }, since: -1 },
+        Op::Replace { place: Place::Segment { id: 5, day: None }, since: 1 },
+        Op::Gone { place: Place::Segment { id: 5, day: Some(Day(20_000)) } },
+        Op::Gone { place: Place::Active { slot: 0, number: 1 } },
+        Op::Import(ImportProgress {
+            source: SourceId { prefix_len: 1, generation: 2, hash: u64::MAX },
+            start: 4,
+            end: 5,
+            tail_hash: 6,
+        }),
+        Op::Ids { next: 1 << 33 },
         Op::Create {
             slot: 1,
             number: 2,

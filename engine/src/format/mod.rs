@@ -3,6 +3,7 @@
 //! Every decoder is total: any bytes give a value or `None`, without a panic and without an allocation
 //! larger than the input justifies. All integers are little-endian.
 
+pub(crate) mod footer;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod manifest;

@@ -166,6 +166,25 @@ impl TextTest {
         }
     }
 
+    /// Tokens that every text holds for which the answer is yes, as whole tokens, in any case; none where
+    /// nothing can be said.
+    ///
+    /// ```
+    /// use logq_engine::text::TextTest;
+    /// assert_eq!(TextTest::phrase("Read-only disk").required_tokens(), ["Read", "only", "disk"]);
+    /// assert_eq!(TextTest::prefix("disk fu").required_tokens(), ["disk"]);
+    /// assert!(TextTest::contains("disk full").required_tokens().is_empty());
+    /// ```
+    pub fn required_tokens(&self) -> Vec<String> {
+        let Kind::Phrase(phrase) = &self.kind else { return Vec::new() };
+        let mut required: Vec<String> = tokens(&self.source).map(ToOwned::to_owned).collect();
+        if phrase.last == Last::Prefix {
+            // The text's token may be longer.
+            required.pop();
+        }
+        required
+    }
+
     /// How long `matches` takes, about, for ordering tests: higher is slower.
     pub(crate) fn cost(&self) -> u32 {
         match &self.kind {
@@ -614,6 +633,26 @@ mod tests {
     }
 
     #[test]
+    fn a_test_of_whole_tokens_requires_them() {
+        let required = |test: TextTest| test.required_tokens();
+        assert_eq!(required(TextTest::word("read-Only")), ["read", "Only"]);
+        assert_eq!(required(TextTest::exact_case("Error \u{8d85}\u{65f6}")), ["Error", "\u{8d85}", "\u{65f6}"]);
+        assert_eq!(required(TextTest::prefix("read on")), ["read"]);
+        // The blank ends the last token.
+        assert_eq!(required(TextTest::prefix("read on ")), ["read", "on"]);
+        for test in [
+            TextTest::phrase("=>"),
+            TextTest::prefix("time"),
+            TextTest::contains("a time b"),
+            TextTest::like("time"),
+            TextTest::regex("time", false).unwrap(),
+            TextTest::cidr("10.0.0.0/8").unwrap(),
+        ] {
+            assert!(required(test.clone()).is_empty(), "{test:?}");
+        }
+    }
+
+    #[test]
     fn exact_case_regards_case() {
         check(
             &TextTest::exact_case("Error Code"),
@@ -727,6 +766,27 @@ mod tests {
             prop_assert_eq!(TextTest::phrase(&needle).matches(&text), phrase(Case::Any, Last::Whole));
             prop_assert_eq!(TextTest::prefix(&needle).matches(&text), phrase(Case::Any, Last::Prefix));
             prop_assert_eq!(TextTest::exact_case(&needle).matches(&text), phrase(Case::Exact, Last::Whole));
+        }
+
+        #[test]
+        fn a_text_that_passes_holds_the_required_tokens(
+            text in mixed(0, 80), needle in mixed(0, 6), from in 0_usize..80, len in 1_usize..12,
+        ) {
+            let held: Vec<String> = tokens(&text).map(folded).collect();
+            let part: String = text.chars().skip(from).take(len).collect();
+            for needle in [needle, part.to_uppercase(), part] {
+                let tests = [
+                    TextTest::word(&needle), TextTest::phrase(&needle), TextTest::prefix(&needle),
+                    TextTest::exact_case(&needle), TextTest::contains(&needle), TextTest::starts(&needle),
+                    TextTest::ends(&needle), TextTest::like(&needle), TextTest::like(&format!("*{needle}*")),
+                    TextTest::regex(&regex::escape(&needle), true).unwrap(),
+                ];
+                for test in tests.iter().filter(|test| test.matches(&text)) {
+                    for token in test.required_tokens() {
+                        prop_assert!(held.contains(&folded(&token)), "{:?} {:?} {:?}", test, token, text);
+                    }
+                }
+            }
         }
 
         #[test]

@@ -25,6 +25,7 @@ use crate::format::header::{self, Rehomes};
 use crate::format::manifest::Op;
 use crate::format::varint;
 use crate::io::{File, WriteMap};
+use crate::maintenance::{self, keeper::Keeper};
 use crate::options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX};
 use crate::packer::{Packed, Packer, check_size};
 use crate::record_id::RecordId;
@@ -37,6 +38,10 @@ const PENDING_SIZE_MAX: usize = 4 << 20;
 /// A writer that fills a file within this many nanoseconds is at full speed: its next file is made ready at once
 /// and with all its pages.
 const FAST: i64 = 1_000_000_000;
+/// How long a writer that has met `unsealed_max` waits before it looks again whether another process has
+/// sealed, and how often: a minute in all.
+const BOUND_WAIT: std::time::Duration = std::time::Duration::from_millis(20);
+const BOUND_WAITS_MAX: u32 = 3000;
 /// At this size the background thread is woken early, so that appends seldom have to wait.
 const PENDING_SIZE_WAKE: usize = 1 << 20;
 
@@ -62,6 +67,8 @@ pub struct Writer {
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Maintenance goes on while there is a writer.
+    _keeper: Arc<Keeper>,
 }
 
 #[derive(Debug)]
@@ -136,8 +143,9 @@ struct Job {
 }
 
 impl Writer {
-    pub(crate) fn open(core: Arc<Core>, durability: Durability) -> Result<Self> {
+    pub(crate) fn open(core: Arc<Core>, keeper: Arc<Keeper>, durability: Durability) -> Result<Self> {
         core.check_writable()?;
+        keeper.start();
         let slot = Slot::acquire(&*core.vfs, &core.dir)?;
         let state = State {
             active: None,
@@ -165,7 +173,7 @@ impl Writer {
             true => Some(spawn_background(Arc::clone(&shared))?),
             false => None,
         };
-        Ok(Self { handle: Arc::new(Handle { shared, thread: Mutex::new(thread) }) })
+        Ok(Self { handle: Arc::new(Handle { shared, thread: Mutex::new(thread), _keeper: keeper }) })
     }
 
     /// The slot: the first part of the ids of this writer's records.
@@ -497,7 +505,7 @@ impl Shared {
     ) -> Result<Active> {
         let needed = (header::SIZE + size + CLOSE_SIZE).next_multiple_of(header::SIZE);
         let capacity = needed.max(self.core.options.file_size);
-        self.core.check_bound(capacity)?;
+        self.make_bound(capacity)?;
         let ready = self.background.take_prepared().or_else(|| state.ready.take());
         let (vfs, dir) = (&*self.core.vfs, &self.core.dir);
         let prepared = match ready {
@@ -506,6 +514,22 @@ impl Shared {
         };
         let new = NewFile { store: self.core.store_id()?, slot: self.slot, first_sequence, rehomes };
         Active::begin(vfs, prepared, new)
+    }
+
+    /// Keeps the unsealed bytes within their bound: seals, or waits for whoever does.
+    fn make_bound(&self, capacity: u64) -> Result<()> {
+        let mut waits = 0;
+        loop {
+            let Err(full) = self.core.check_bound(capacity) else { return Ok(()) };
+            if maintenance::relieve(&self.core)? {
+                return self.core.check_bound(capacity);
+            }
+            if waits == BOUND_WAITS_MAX || !self.core.vfs.has_threads() {
+                return Err(full);
+            }
+            waits += 1;
+            std::thread::sleep(BOUND_WAIT);
+        }
     }
 
     fn prepare(&self, number: u64, pace: Pace) -> Result<Prepared> {

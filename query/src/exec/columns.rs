@@ -114,9 +114,21 @@ enum Column<'b> {
 
 /// Where the searched strings of a row are.
 enum Strings<'b> {
-    Batch(&'b Batch<'b>),
+    Batch(&'b dyn SearchedRows),
     /// The columns themselves.
     Columns,
+}
+
+/// Rows whose strings can be searched.
+trait SearchedRows {
+    /// Whether `test` says yes to some string that the user gave.
+    fn any_text(&self, row: usize, test: &mut dyn FnMut(&str) -> bool) -> bool;
+}
+
+impl SearchedRows for Batch<'_> {
+    fn any_text(&self, row: usize, test: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.fields(row).any(|(name, value)| is_searched(name) && text::strings(value, test))
+    }
 }
 
 /// Some rows by column.
@@ -177,9 +189,7 @@ impl Row for At<'_, '_> {
 
     fn any_text(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
         match &self.columns.strings {
-            Strings::Batch(batch) => {
-                batch.fields(self.row).any(|(name, value)| is_searched(name) && text::strings(value, test))
-            }
+            Strings::Batch(batch) => batch.any_text(self.row, test),
             Strings::Columns => {
                 let mut values = (0..self.columns.columns.len()).filter_map(|at| self.value(at));
                 values.any(|value| text::strings(value, test))

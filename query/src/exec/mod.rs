@@ -114,6 +114,7 @@ impl Input<'_> {
             columns: access.scanned.clone(),
             fields,
             after: self.after.clone(),
+            index: self.plan.index,
         }
     }
 }

@@ -1,0 +1,205 @@
+//! Words: which groups hold a word, by tantivy. A document is a group, its one field the group's words, which
+//! come folded and without duplicates. Nothing is stored, scored or positioned: a term, and who has it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tantivy::directory::RamDirectory;
+use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager};
+use tantivy::{Directory as _, DocSet as _, SegmentReader, SingleSegmentIndexWriter, TERMINATED};
+use tantivy::{TantivyDocument, Term};
+
+use super::directory::Pieces;
+use super::groups::Groups;
+use super::{Bytes, Damaged};
+
+/// The files of a tantivy segment and the one that describes it, by their extensions. Part of the format: the
+/// position in this list, plus one, is the kind of the piece.
+pub(super) const FILES: [&str; 7] = ["json", "term", "idx", "pos", "fast", "store", "fieldnorm"];
+
+const META: &str = "meta.json";
+const FIELD: &str = "words";
+const TOKENIZER: &str = "lines";
+
+/// Memory that tantivy sizes its first tables by.
+const BUDGET: usize = 32 << 20;
+
+/// What parts the words in the text of a document. No token holds it.
+pub(super) const SEPARATOR: char = '\n';
+
+/// A file of the segment of this name.
+fn file_path(name: &str, extension: &str) -> PathBuf {
+    Path::new(name).with_extension(extension)
+}
+
+fn schema() -> (Schema, Field) {
+    let indexing = TextFieldIndexing::default()
+        .set_tokenizer(TOKENIZER)
+        .set_index_option(IndexRecordOption::Basic)
+        .set_fieldnorms(false);
+    let mut schema = Schema::builder();
+    let field = schema.add_text_field(FIELD, TextOptions::default().set_indexing_options(indexing));
+    (schema.build(), field)
+}
+
+/// Cuts at each [`SEPARATOR`]: what comes here was cut and folded before.
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    token: Token,
+}
+
+struct LineStream<'a> {
+    rest: &'a str,
+    token: &'a mut Token,
+}
+
+impl Tokenizer for Lines {
+    type TokenStream<'a> = LineStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> LineStream<'a> {
+        self.token.reset();
+        LineStream { rest: text, token: &mut self.token }
+    }
+}
+
+impl TokenStream for LineStream<'_> {
+    fn advance(&mut self) -> bool {
+        if self.rest.is_empty() {
+            return false;
+        }
+        let (line, rest) = self.rest.split_once(SEPARATOR).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        self.token.text.clear();
+        self.token.text.push_str(line);
+        self.token.position = self.token.position.wrapping_add(1);
+        true
+    }
+
+    fn token(&self) -> &Token {
+        self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.token
+    }
+}
+
+/// Builds the word index of a segment in memory.
+pub(super) struct WordsBuilder {
+    directory: RamDirectory,
+    writer: SingleSegmentIndexWriter,
+    field: Field,
+}
+
+impl WordsBuilder {
+    pub(super) fn new() -> tantivy::Result<Self> {
+        let (schema, field) = schema();
+        let tokenizers = TokenizerManager::default();
+        tokenizers.register(TOKENIZER, TextAnalyzer::from(Lines::default()));
+        let directory = RamDirectory::create();
+        let writer = tantivy::Index::builder()
+            .schema(schema)
+            .tokenizers(tokenizers)
+            .single_segment_index_writer(directory.clone(), BUDGET)?;
+        Ok(Self { directory, writer, field })
+    }
+
+    /// The next group: its words, a [`SEPARATOR`] behind each.
+    pub(super) fn add_group(&mut self, words: &str) -> tantivy::Result<()> {
+        let mut document = TantivyDocument::default();
+        document.add_text(self.field, words);
+        self.writer.add_document(document)
+    }
+
+    /// The files, in the order of [`FILES`]; one that there is none of is empty.
+    pub(super) fn finish(self) -> tantivy::Result<Vec<Vec<u8>>> {
+        let Self { directory, writer, .. } = self;
+        let index = writer.finalize()?;
+        let mut files = vec![Vec::new(); FILES.len()];
+        for meta in index.searchable_segment_metas()? {
+            let name = meta.id().uuid_string();
+            for (extension, file) in FILES.iter().zip(&mut files).skip(1) {
+                let path = file_path(&name, extension);
+                if directory.exists(&path)? {
+                    *file = directory.open_read(&path)?.read_bytes()?.to_vec();
+                }
+            }
+            let described = directory.atomic_read(Path::new(META))?;
+            if let Some(first) = files.first_mut() {
+                *first = nameless(&String::from_utf8_lossy(&described), &name).into_bytes();
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// The description of an index with zeros for the random name of its segment, so that the same words give the
+/// same bytes.
+fn nameless(described: &str, name: &str) -> String {
+    // The name is 32 hexadecimal digits; in the description they come in groups of 8, 4, 4, 4 and 12.
+    let mut hyphenated = String::new();
+    for (at, digit) in name.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            hyphenated.push('-');
+        }
+        hyphenated.push(digit);
+    }
+    let zeros = |name: &str| name.replace(|c| c != '-', "0");
+    described.replace(&hyphenated, &zeros(&hyphenated)).replace(name, &zeros(name))
+}
+
+/// The word index of a segment, for asking.
+pub(super) struct Words {
+    reader: SegmentReader,
+    field: Field,
+}
+
+fn broken(_: impl Sized) -> Damaged {
+    Damaged { what: "a word index that tantivy cannot read", offset: 0 }
+}
+
+impl Words {
+    /// Opens the files, whose checksums hold.
+    pub(super) fn open(files: Arc<[(&'static str, Bytes)]>, groups: u32) -> Result<Self, Damaged> {
+        let index = tantivy::Index::open(Pieces(files)).map_err(broken)?;
+        let (schema, field) = schema();
+        let segments = index.searchable_segments().map_err(broken)?;
+        let [segment] = segments.as_slice() else { return Err(broken(segments)) };
+        let reader = SegmentReader::open(segment).map_err(broken)?;
+        if index.schema() != schema || reader.max_doc() != groups || reader.has_deletes() {
+            return Err(broken(reader));
+        }
+        Ok(Self { reader, field })
+    }
+
+    /// The groups that hold a word.
+    pub(super) fn candidates(&self, word: &str, groups: u32) -> Result<Groups, Damaged> {
+        let inverted = self.reader.inverted_index(self.field).map_err(broken)?;
+        let mut found = Groups::none(groups);
+        let term = Term::from_field_text(self.field, word);
+        let postings = inverted.read_postings(&term, IndexRecordOption::Basic).map_err(broken)?;
+        let Some(mut postings) = postings else { return Ok(found) };
+        let mut group = postings.doc();
+        while group != TERMINATED {
+            if !found.insert(group) {
+                return Err(broken(group));
+            }
+            group = postings.advance();
+        }
+        Ok(found)
+    }
+
+    /// Whether the files are what tantivy wrote, by the checksums that it keeps itself.
+    pub(super) fn verify(&self) -> Result<(), Damaged> {
+        let name = self.reader.segment_id().uuid_string();
+        let directory = self.reader.index().directory();
+        for extension in FILES.iter().skip(1) {
+            let path = file_path(&name, extension);
+            if !directory.validate_checksum(&path).map_err(broken)? {
+                return Err(broken(path));
+            }
+        }
+        Ok(())
+    }
+}

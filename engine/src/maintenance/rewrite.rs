@@ -1,0 +1,521 @@
+//! The work of one step: rows of files that do not change any more, in order, into new segments.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::field;
+use crate::format::footer::Footer;
+use crate::format::frame::{FLAG_IMPORT, ImportProgress, PROGRESS_SIZE};
+use crate::format::header;
+use crate::format::manifest::{Place, SlotEnd};
+use crate::format::name::{DAY_NS, Day, FileName};
+use crate::gap::Gap;
+use crate::io::{OpenMode, ReadMap, Vfs};
+use crate::manifest::State;
+use crate::manifest::rebuild::slot_ends;
+use crate::record::{self, CUSTOM_BASE, Payload};
+use crate::record_id::RecordId;
+use crate::segment::sealed::build::{Key, Plan, RowHead, SegmentBuilder, Sum, Unfinished};
+use crate::segment::sealed::read::{NotOpen, Segment};
+use crate::segment::sealed::rows::Rows;
+use crate::segment::walk::{Frames, settle};
+
+/// How many rows go by between two looks at whether to stop.
+const STOP_EVERY: u64 = 4096;
+/// Days of the archive that are written at a time. Rows come by time, so one is the rule; events that were
+/// dated ahead lie with the day of their arrival.
+const DAYS_OPEN_MAX: usize = 3;
+
+/// What a step made: segments that are written and not yet the store's.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) segments: Vec<Unfinished>,
+    pub(super) imports: Vec<ImportProgress>,
+    pub(super) slots: BTreeMap<u32, SlotEnd>,
+    /// Damage that the inputs had.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// Why a step made nothing.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// Somebody wants the process to end.
+    Cancelled,
+    /// A segment cannot be read whole. It stays as it is.
+    Damaged {
+        id: u64,
+        gap: Gap,
+    },
+    Error(Error),
+}
+
+/// What a step made, or why it made nothing.
+pub(super) type Attempt<T> = std::result::Result<T, Stopped>;
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Where a step runs.
+pub(super) struct Step<'c> {
+    pub(super) core: &'c Core,
+    pub(super) state: &'c State,
+    pub(super) cancel: &'c AtomicBool,
+}
+
+impl Step<'_> {
+    fn vfs(&self) -> &dyn Vfs {
+        &*self.core.vfs
+    }
+
+    fn dir(&self) -> &Path {
+        &self.core.dir
+    }
+
+    fn check(&self, row: u64) -> Attempt<()> {
+        let look = row.is_multiple_of(STOP_EVERY);
+        if look && self.cancel.load(Ordering::Relaxed) { Err(Stopped::Cancelled) } else { Ok(()) }
+    }
+
+    /// Makes one segment of active files; none when they hold no records.
+    pub(super) fn seal(&self, files: &[(u32, u64)]) -> Attempt<Made> {
+        let mut made = Made { slots: self.state.slots.clone(), ..Made::default() };
+        let mut opened = Vec::new();
+        for &(slot, number) in files {
+            opened.push(OpenFile::open(self, slot, number, &mut made)?);
+        }
+        let mut frames = Vec::new();
+        let mut rows = Vec::new();
+        for file in &opened {
+            file.rows(&mut frames, &mut rows, &mut made)?;
+        }
+        made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
+        if !rows.is_sorted_by_key(|row: &Row<'_>| row.key) {
+            rows.sort_unstable_by_key(|row| row.key);
+        }
+        // A frame that stands twice is damage, and was cut off by its sequence; an id never comes twice.
+        rows.dedup_by_key(|row| row.key);
+        if rows.is_empty() {
+            return Ok(made);
+        }
+        let plan = Plan { rows: rows.len() as u64, archive: false, sum: false };
+        let id = self.state.next_segment;
+        let mut builder = SegmentBuilder::begin(self.vfs(), self.dir(), self.state.store, id, plan)?;
+        match self.fill(&mut builder, &frames, &rows) {
+            Ok(()) => {}
+            Err(stopped) => {
+                builder.abandon(self.vfs());
+                return Err(stopped);
+            }
+        }
+        let mut unfinished = builder.finish()?;
+        let files: Vec<Place> = files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect();
+        self.describe(&mut unfinished.footer, &files, &made);
+        made.segments.push(unfinished);
+        Ok(made)
+    }
+
+    fn fill(&self, builder: &mut SegmentBuilder, frames: &[FrameRows<'_>], rows: &[Row<'_>]) -> Attempt<()> {
+        let known: Vec<u32> = (0..=field::KNOWN_MAX)
+            .map(|number| u8::try_from(number).ok().and_then(|number| builder.known_field(number)))
+            .map(|number| number.unwrap_or(u32::MAX))
+            .collect();
+        let mut numbers: Vec<Vec<u32>> = Vec::with_capacity(frames.len());
+        for (at, frame) in frames.iter().enumerate() {
+            // Frames of one source mostly define the same names.
+            let same = at.checked_sub(1).and_then(|before| Some((frames.get(before)?, numbers.get(before)?)));
+            let list = match same {
+                Some((before, list)) if before.names == frame.names => list.clone(),
+                _ => frame.names.iter().map(|name| builder.field(name)).collect(),
+            };
+            numbers.push(list);
+        }
+        for (count, row) in (0..).zip(rows) {
+            self.check(count)?;
+            let Some((frame, names)) =
+                frames.get(row.frame as usize).zip(numbers.get(row.frame as usize))
+            else {
+                continue;
+            };
+            let head = RowHead {
+                key: row.key,
+                arrived: frame.arrived,
+                import: frame.import.map(|progress| progress.source),
+                size: row.fields.len(),
+            };
+            let mut fields = row.fields;
+            let values = std::iter::from_fn(|| {
+                let raw = record::take_field(&mut fields)?;
+                let number = match raw.name.checked_sub(CUSTOM_BASE) {
+                    Some(at) => names.get(usize::try_from(at).ok()?).copied()?,
+                    None => known.get(usize::try_from(raw.name).ok()?).copied()?,
+                };
+                Some((number, raw.value()?))
+            });
+            builder.push(head, values)?;
+        }
+        Ok(())
+    }
+
+    /// Makes segments of segments: one, or one for each day of the archive.
+    pub(super) fn rewrite(&self, ids: &[u64], day: Option<Day>, by_day: bool) -> Attempt<Made> {
+        let mut made = Made { slots: self.state.slots.clone(), ..Made::default() };
+        let mut segments = Vec::new();
+        for &id in ids {
+            let place = Place::Segment { id, day: self.state.segments.get(&id).and_then(|entry| entry.day) };
+            let segment = match Segment::open(self.vfs(), self.dir(), self.state.store, place) {
+                Ok(segment) => segment,
+                Err(NotOpen::Io(error)) => {
+                    return Err(Error::io("a segment cannot be read", &place.file().path(self.dir()), error).into());
+                }
+                Err(NotOpen::Damaged(what)) => {
+                    let gap = Gap { file: place.file().relative(), offset: 0, len: 0, records: None, what };
+                    return Err(Stopped::Damaged { id, gap });
+                }
+            };
+            made.imports.extend_from_slice(&segment.footer.imports);
+            made.gaps.extend_from_slice(&segment.footer.gaps);
+            for &(slot, end) in &segment.footer.slots {
+                let known = made.slots.entry(slot).or_default();
+                *known = (*known).max(end);
+            }
+            segments.push(segment);
+        }
+        made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
+        let mut outputs = Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
+        let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
+        let plan = Plan { rows, archive: by_day || day.is_some(), sum: true };
+        let merged = self.merge(&segments, &mut outputs, plan, day, by_day);
+        if let Err(stopped) = merged.and_then(|()| outputs.end_all()) {
+            outputs.abandon();
+            return Err(stopped);
+        }
+        made.segments = outputs.done;
+        let inputs: Vec<Place> = segments.iter().map(|segment| segment.footer.place()).collect();
+        let (set, size) = (self.state.next_segment, made.segments.len() as u64);
+        let mut segments = std::mem::take(&mut made.segments);
+        for (at, segment) in segments.iter_mut().enumerate() {
+            // What was missing before is said once.
+            let gaps = if at == 0 { std::mem::take(&mut made.gaps) } else { Vec::new() };
+            self.describe(&mut segment.footer, &inputs, &Made { gaps, slots: made.slots.clone(), imports: made.imports.clone(), segments: Vec::new() });
+            (segment.footer.set, segment.footer.set_size) = (set, size);
+        }
+        made.segments = segments;
+        Ok(made)
+    }
+
+    fn merge(
+        &self,
+        segments: &[Segment],
+        outputs: &mut Outputs<'_>,
+        plan: Plan,
+        day: Option<Day>,
+        by_day: bool,
+    ) -> Attempt<()> {
+        let mut cursors = Vec::new();
+        for segment in segments {
+            let id = segment.footer.id;
+            let rows = Rows::new(segment).map_err(|gap| Stopped::Damaged { id, gap })?;
+            cursors.push(Cursor { id, rows, numbers: Vec::new(), of: (0, u64::MAX) });
+        }
+        let mut count = 0;
+        loop {
+            let heads = cursors.iter().enumerate();
+            let least = heads.filter_map(|(at, cursor)| Some((cursor.rows.head()?.key, at))).min();
+            let Some((_, at)) = least else { return Ok(()) };
+            let Some(cursor) = cursors.get_mut(at) else { return Ok(()) };
+            let Some(&head) = cursor.rows.head() else { return Ok(()) };
+            self.check(count)?;
+            count += 1;
+            let output = outputs.of(if by_day { Some(archive_day(&head)) } else { day }, plan)?;
+            if cursor.of != (cursor.rows.blocks, output.id) {
+                cursor.of = (cursor.rows.blocks, output.id);
+                cursor.numbers.clear();
+                cursor.numbers.extend(cursor.rows.names().iter().map(|name| output.builder.field(name)));
+            }
+            let numbers = &cursor.numbers;
+            let number = |name: u32| numbers.get(name as usize).copied();
+            let fields = cursor.rows.fields().filter_map(|(name, value)| Some((number(name)?, value)));
+            output.builder.push(head, fields)?;
+            let id = cursor.id;
+            cursor.rows.advance().map_err(|gap| Stopped::Damaged { id, gap })?;
+        }
+    }
+
+    /// Fills in what a footer says of where its rows come from.
+    fn describe(&self, footer: &mut Footer, inputs: &[Place], made: &Made) {
+        footer.replaced = inputs.iter().map(|&place| (place, self.after(place))).collect();
+        footer.slots = slot_ends(&made.slots);
+        footer.imports.clone_from(&made.imports);
+        footer.gaps.clone_from(&made.gaps);
+    }
+
+    /// The sequence that follows an active file.
+    fn after(&self, place: Place) -> u64 {
+        match place {
+            Place::Active { slot, number } => {
+                self.state.files.get(&(slot, number)).map_or(0, crate::manifest::FileEntry::after)
+            }
+            Place::Segment { .. } => 0,
+        }
+    }
+
+    /// Reads a segment back that was just written and compares it with what went in.
+    pub(super) fn verify(&self, unfinished: &Unfinished) -> Attempt<()> {
+        let path = unfinished.path();
+        let failed = |error| Error::io("a segment cannot be read back", path, error);
+        let file = self.vfs().open(path, OpenMode::Read).map_err(failed)?;
+        let map: Arc<dyn ReadMap> = file.map_read().map_err(failed)?.into();
+        let wrong = |what: String| {
+            let what = format!("a segment does not read back as it was written: {what}");
+            Stopped::Error(Error::new(ErrorKind::Corrupt, what).at(path))
+        };
+        let segment = Segment::read(map).map_err(|error| wrong(format!("{error:?}")))?;
+        let damaged = |gap: Gap| wrong(gap.to_string());
+        let mut rows = Rows::new(&segment).map_err(damaged)?;
+        let mut sum = Sum::default();
+        let mut count = 0;
+        while let Some(head) = rows.head() {
+            self.check(count)?;
+            sum.begin(true, head);
+            for (name, value) in rows.fields() {
+                let name = rows.names().get(name as usize).map_or("", String::as_str);
+                sum.field(true, name, value);
+            }
+            sum.end(true);
+            count += 1;
+            rows.advance().map_err(damaged)?;
+        }
+        if let Some(Err(gap)) = segment.index() {
+            return Err(damaged(gap.clone()));
+        }
+        if sum.total != unfinished.sum || count != unfinished.footer.records || !segment.sound {
+            return Err(wrong(format!("{count} of {} records", unfinished.footer.records)));
+        }
+        Ok(())
+    }
+}
+
+/// The day of the archive that a record belongs to: that of its time, unless it was dated over a day ahead.
+fn archive_day(head: &RowHead) -> Day {
+    let ahead = DAY_NS < head.key.time.saturating_sub(head.arrived);
+    Day::of(if ahead { head.arrived } else { head.key.time })
+}
+
+/// A segment being read.
+struct Cursor<'s> {
+    id: u64,
+    rows: Rows<'s>,
+    /// The numbers by which the output knows the names of the current block.
+    numbers: Vec<u32>,
+    /// The block, and the output, that `numbers` are of.
+    of: (u32, u64),
+}
+
+/// Segments being written.
+struct Outputs<'p> {
+    at: &'p Step<'p>,
+    next: u64,
+    open: Vec<Output>,
+    done: Vec<Unfinished>,
+}
+
+struct Output {
+    id: u64,
+    day: Option<Day>,
+    builder: SegmentBuilder,
+}
+
+impl Outputs<'_> {
+    /// The segment that takes rows of a day.
+    fn of(&mut self, day: Option<Day>, plan: Plan) -> Attempt<&mut Output> {
+        let at = match self.open.iter().position(|output| output.day == day) {
+            Some(at) => at,
+            None => {
+                if DAYS_OPEN_MAX <= self.open.len() {
+                    self.end(0)?;
+                }
+                let id = self.next;
+                self.next += 1;
+                let core = self.at.core;
+                let builder =
+                    SegmentBuilder::begin(&*core.vfs, &core.dir, self.at.state.store, id, plan)?;
+                self.open.push(Output { id, day, builder });
+                self.open.len() - 1
+            }
+        };
+        match self.open.get_mut(at) {
+            Some(output) => Ok(output),
+            None => unreachable!("BUG: the place was just found"),
+        }
+    }
+
+    fn end(&mut self, at: usize) -> Attempt<()> {
+        let output = self.open.remove(at);
+        let mut unfinished = output.builder.finish()?;
+        unfinished.footer.day = output.day;
+        self.done.push(unfinished);
+        Ok(())
+    }
+
+    fn end_all(&mut self) -> Attempt<()> {
+        while !self.open.is_empty() {
+            self.end(0)?;
+        }
+        self.done.sort_by_key(|unfinished| unfinished.footer.id);
+        Ok(())
+    }
+
+    fn abandon(self) {
+        let vfs = &*self.at.core.vfs;
+        self.open.into_iter().for_each(|output| output.builder.abandon(vfs));
+        self.done.into_iter().for_each(|unfinished| unfinished.abandon(vfs));
+    }
+}
+
+/// An active file being sealed.
+struct OpenFile {
+    slot: u32,
+    frames: Vec<crate::segment::walk::FrameAt>,
+    map: Box<dyn ReadMap>,
+}
+
+/// What the rows of a frame share.
+struct FrameRows<'a> {
+    names: Vec<&'a str>,
+    arrived: i64,
+    import: Option<ImportProgress>,
+}
+
+/// A row where it lies.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    key: Key,
+    frame: u32,
+    fields: &'a [u8],
+}
+
+impl OpenFile {
+    fn open(at: &Step<'_>, slot: u32, number: u64, made: &mut Made) -> Attempt<Self> {
+        let name = FileName::Active { slot, number };
+        let path = name.path(at.dir());
+        let Some(entry) = at.state.files.get(&(slot, number)) else {
+            return Err(Error::new(ErrorKind::Corrupt, "a file to be sealed is not the store's").at(&path).into());
+        };
+        let known = made.slots.entry(slot).or_default();
+        *known = (*known).max(SlotEnd { number, next_sequence: entry.after() });
+        let failed = |error| Error::io("an active file cannot be read", &path, error);
+        let file = match at.vfs().open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                made.gaps.push(lost(name, slot, entry));
+                return Ok(Self { slot, frames: Vec::new(), map: Box::new(NoBytes) });
+            }
+            Err(error) => return Err(failed(error).into()),
+        };
+        let map = file.map_read().map_err(failed)?;
+        let len = usize::try_from(file.data_len().map_err(failed)?).unwrap_or(usize::MAX);
+        let bytes = map.bytes().get(..len).unwrap_or(map.bytes());
+        let frames = Frames { bytes, salt: entry.salt, cap: entry.cap };
+        let promise = match entry.done {
+            Some(done) if entry.cap == u64::MAX => done.promise,
+            _ => header::SIZE,
+        };
+        let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
+        for hole in &settled.gaps {
+            let count = hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
+            made.gaps.push(Gap {
+                file: name.relative(),
+                offset: hole.bytes.start,
+                len: hole.bytes.end - hole.bytes.start,
+                records: count
+                    .filter(|(_, count)| 0 < *count)
+                    .map(|(sequence, count)| (RecordId { writer: slot, sequence }, count)),
+                what: "damaged records".into(),
+            });
+        }
+        if !settled.gaps.is_empty() {
+            keep(at, name, bytes)?;
+        }
+        Ok(Self { slot, frames: settled.frames, map })
+    }
+
+    /// Adds the rows of the file.
+    fn rows<'a>(
+        &'a self,
+        frames: &mut Vec<FrameRows<'a>>,
+        rows: &mut Vec<Row<'a>>,
+        made: &mut Made,
+    ) -> Attempt<()> {
+        for frame in &self.frames {
+            if frame.header.count == 0 {
+                continue;
+            }
+            let payload = frame.payload(self.map.bytes());
+            let (bytes, import) = match frame.header.flags & FLAG_IMPORT {
+                0 => (payload, None),
+                _ => (payload.get(PROGRESS_SIZE..).unwrap_or(&[]), ImportProgress::decode(payload)),
+            };
+            made.imports.extend(import);
+            let odd = || {
+                let what = format!("record {}-{} does not read", self.slot, frame.header.first_sequence);
+                Error::new(ErrorKind::Corrupt, what).byte(frame.offset)
+            };
+            let mut payload = Payload::read(bytes).ok_or_else(odd)?;
+            let number = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+            frames.push(FrameRows { names: payload.names().to_vec(), arrived: frame.header.arrived, import });
+            for at in 0..u64::from(frame.header.count) {
+                let (time, fields) = payload.take_row().ok_or_else(odd)?;
+                let sequence = frame.header.first_sequence + at;
+                let id = RecordId { writer: self.slot, sequence };
+                rows.push(Row { key: Key { time, id }, frame: number, fields });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a file that is not there.
+#[derive(Debug)]
+struct NoBytes;
+
+impl ReadMap for NoBytes {
+    fn bytes(&self) -> &[u8] {
+        &[]
+    }
+
+    fn load(&self, _offset: u64) -> u32 {
+        0
+    }
+}
+
+fn lost(name: FileName, slot: u32, entry: &crate::manifest::FileEntry) -> Gap {
+    let count = entry.done.map(|done| done.end_sequence.saturating_sub(entry.first_sequence));
+    Gap {
+        file: name.relative(),
+        offset: 0,
+        len: 0,
+        records: count.map(|count| (RecordId { writer: slot, sequence: entry.first_sequence }, count)),
+        what: "a file of the store is not there".into(),
+    }
+}
+
+/// Copies a damaged file to the quarantine, before it is replaced by what could be read of it.
+fn keep(at: &Step<'_>, name: FileName, bytes: &[u8]) -> Result<()> {
+    let folder = at.dir().join(crate::format::name::QUARANTINE_DIR);
+    let path = folder.join(name.to_string());
+    let failed = |error| Error::io("a damaged file cannot be set aside", &path, error);
+    at.vfs().create_dir(&folder).map_err(failed)?;
+    at.vfs().sync_dir(at.dir()).map_err(failed)?;
+    let file = at.vfs().open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
+    file.write_at(0, bytes).map_err(failed)?;
+    file.sync_data().map_err(failed)?;
+    at.vfs().sync_dir(&folder).map_err(failed)
+}
+

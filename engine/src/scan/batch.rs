@@ -1,0 +1,336 @@
+//! Batches: rows that match, as columns.
+//!
+//! Rows of active files are decoded when they are read. Of a sealed block what a batch holds stays encoded
+//! as it is in the segment until it is asked for: as values by [`Batch::column`], or as codes and integers
+//! by [`Batch::lane`].
+
+use std::cell::OnceCell;
+
+use crate::column::{Unit, View};
+use crate::field;
+use crate::record::{self, CUSTOM_BASE};
+use crate::record_id::RecordId;
+use crate::segment::sealed::group::{GroupReader, Held, Values};
+use crate::segment::sealed::read::SharedDictionary;
+use crate::segment::sealed::rows::record_id;
+use crate::value::Value;
+
+/// Matching rows, as columns.
+#[derive(Debug, Default)]
+pub struct Batch<'a> {
+    pub(super) ids: OnceCell<Vec<RecordId>>,
+    pub(super) times: Vec<i64>,
+    pub(super) arrived: Vec<i64>,
+    pub(super) imports: Vec<Option<&'a str>>,
+    pub(super) columns: Vec<Stored<'a>>,
+    /// The encoded fields of each row, and which entry of `names` they refer to.
+    pub(super) rows: Vec<(&'a [u8], usize)>,
+    pub(super) names: Vec<Vec<&'a str>>,
+    pub(super) group: Option<Group<'a>>,
+}
+
+/// Some rows of a group of a sealed block.
+#[derive(Clone, Copy)]
+pub(super) struct Group<'a> {
+    pub(super) reader: &'a GroupReader<'a>,
+    /// The rows of the group that match.
+    pub(super) selected: &'a [u16],
+    pub(super) writer: Values<'a>,
+    pub(super) sequence: Values<'a>,
+    /// The lane of each column of the block, where all fields were asked for.
+    pub(super) lanes: &'a [usize],
+}
+
+/// A column of a batch.
+pub(super) enum Stored<'a> {
+    Values(Vec<Option<Value<'a>>>),
+    Encoded {
+        values: Values<'a>,
+        selected: &'a [u16],
+        /// Whether a null stands for no value.
+        null_is_missing: bool,
+        decoded: OnceCell<Vec<Option<Value<'a>>>>,
+    },
+}
+
+/// A column of a batch as it is held, for whoever can work on that. Each list has one entry for each row.
+#[derive(Debug)]
+pub enum Lane<'b> {
+    /// Every row has this value, or none.
+    Constant(Option<Value<'b>>),
+    /// Positions in a dictionary; [`NO_CODE`] for a row without a value.
+    Codes(Vec<u32>, Entries<'b>),
+    /// Integers that every row has, and what they stand for.
+    Ints(IntUnit, Vec<i64>),
+    /// Anything else.
+    Values(&'b [Option<Value<'b>>]),
+}
+
+/// The code of a row that has no value.
+pub const NO_CODE: u32 = u32::MAX;
+
+/// What the integers of a column stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntUnit {
+    /// [`Value::Int`]
+    Int,
+    /// [`Value::Time`]
+    Time,
+    /// [`Value::Duration`]
+    Duration,
+    /// [`Value::Cost`]
+    Cost,
+}
+
+/// The distinct values of a column of a block.
+#[derive(Clone, Copy)]
+pub struct Entries<'b>(&'b SharedDictionary);
+
+impl<'b> Entries<'b> {
+    /// A number that no other dictionary of this process has.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.0.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a code.
+    pub fn get(&self, code: u32) -> Option<Value<'b>> {
+        self.0.entries.get(code)
+    }
+}
+
+impl std::fmt::Debug for Entries<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entries").field("number", &self.number()).field("len", &self.len()).finish()
+    }
+}
+
+impl std::fmt::Debug for Group<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("selected", &self.selected.len()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Stored<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values()).finish()
+    }
+}
+
+impl<'a> Stored<'a> {
+    pub(super) fn encoded(values: Values<'a>, selected: &'a [u16], null_is_missing: bool) -> Self {
+        Self::Encoded { values, selected, null_is_missing, decoded: OnceCell::new() }
+    }
+
+    fn values(&self) -> &[Option<Value<'a>>] {
+        match self {
+            Self::Values(values) => values,
+            Self::Encoded { values, selected, null_is_missing, decoded } => decoded.get_or_init(|| {
+                let value = |row: &u16| {
+                    let value = values.get(usize::from(*row));
+                    value.filter(|value| !(*null_is_missing && *value == Value::Null))
+                };
+                selected.iter().map(value).collect()
+            }),
+        }
+    }
+
+    fn lane(&self) -> Lane<'_> {
+        let Self::Encoded { values, selected, null_is_missing: false, .. } = self else {
+            return Lane::Values(self.values());
+        };
+        match &values.content {
+            Held::Missing => Lane::Constant(None),
+            Held::Times(times, unit) => match (int_unit(*unit), values.places.is_all()) {
+                (Some(unit), true) => Lane::Ints(unit, gather(times, selected)),
+                _ => Lane::Values(self.values()),
+            },
+            Held::Vector(vector, dictionary) => match (vector.view(), dictionary) {
+                (View::Constant(value), _) if values.places.is_all() => Lane::Constant(Some(value)),
+                (View::Ints(unit, ints), _) => match (int_unit(unit), values.places.is_all()) {
+                    (Some(unit), true) => Lane::Ints(unit, gather(ints, selected)),
+                    _ => Lane::Values(self.values()),
+                },
+                (View::Codes(codes), Some(dictionary)) => {
+                    let code = |row: &u16| {
+                        let place = values.places.get(usize::from(*row));
+                        place.and_then(|place| codes.get(place)).copied().unwrap_or(NO_CODE)
+                    };
+                    let codes = match values.places.is_all() {
+                        true => gather(codes, selected),
+                        false => selected.iter().map(code).collect(),
+                    };
+                    Lane::Codes(codes, Entries(dictionary))
+                }
+                _ => Lane::Values(self.values()),
+            },
+            Held::Rare(..) => Lane::Values(self.values()),
+        }
+    }
+}
+
+fn gather<T: Copy>(list: &[T], selected: &[u16]) -> Vec<T> {
+    if selected.len() == list.len() {
+        return list.to_vec();
+    }
+    selected.iter().filter_map(|row| list.get(usize::from(*row)).copied()).collect()
+}
+
+fn int_unit(unit: Unit) -> Option<IntUnit> {
+    match unit {
+        Unit::Int => Some(IntUnit::Int),
+        Unit::Time => Some(IntUnit::Time),
+        Unit::Duration => Some(IntUnit::Duration),
+        Unit::Cost => Some(IntUnit::Cost),
+        Unit::Level | Unit::Bool => None,
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Rows in the batch, 1 to 1,024.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether the batch is empty; a batch that a scan shows never is.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// The ids of the rows.
+    pub fn ids(&self) -> &[RecordId] {
+        self.ids.get_or_init(|| {
+            let Some(group) = &self.group else { return Vec::new() };
+            let rows = group.selected.iter().map(|row| usize::from(*row));
+            rows.map(|row| record_id(group.writer.get(row), group.sequence.get(row))).collect()
+        })
+    }
+
+    /// The times of the rows, nanoseconds since 1970.
+    pub fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    /// The id of a row.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn id(&self, row: usize) -> RecordId {
+        self.ids()[row]
+    }
+
+    /// The time of a row, nanoseconds since 1970.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn time(&self, row: usize) -> i64 {
+        self.times[row]
+    }
+
+    /// When a row was appended, nanoseconds since 1970. Known when the scan asked for all fields; a column
+    /// `_arrived` is known always.
+    ///
+    /// # Panics
+    /// When there is no such row, or it is not known.
+    pub fn arrived(&self, row: usize) -> i64 {
+        self.arrived[row]
+    }
+
+    /// The source of a row that was imported. Known when the scan asked for `_import` or all fields.
+    pub fn import(&self, row: usize) -> Option<&'a str> {
+        self.imports.get(row).copied().flatten()
+    }
+
+    /// One of the columns that the scan asked for, by its place there.
+    ///
+    /// # Panics
+    /// When the scan asked for fewer.
+    pub fn column(&self, at: usize) -> &[Option<Value<'a>>] {
+        self.columns[at].values()
+    }
+
+    /// The same column as it is held.
+    ///
+    /// # Panics
+    /// When the scan asked for fewer.
+    pub fn lane(&self, at: usize) -> Lane<'_> {
+        self.columns[at].lane()
+    }
+
+    /// All stored fields of a row, if the scan asked for them; `time` and the engine's own `_id`,
+    /// `_arrived` and `_import` are not among them.
+    pub fn fields(&self, row: usize) -> Fields<'_, 'a> {
+        if let Some(group) = &self.group {
+            let row = group.selected.get(row).map_or(usize::MAX, |row| usize::from(*row));
+            let shape = group.reader.shape(row);
+            return Fields(Kind::Sealed { group, row, shape: shape.iter() });
+        }
+        let (fields, names) = self.rows.get(row).copied().unwrap_or((&[], 0));
+        Fields(Kind::Rows { fields, names: self.names.get(names).map_or(&[], Vec::as_slice) })
+    }
+
+    pub(super) fn clear(&mut self) {
+        if let Some(ids) = self.ids.get_mut() {
+            ids.clear();
+        }
+        self.times.clear();
+        self.arrived.clear();
+        self.imports.clear();
+        for column in &mut self.columns {
+            if let Stored::Values(values) = column {
+                values.clear();
+            }
+        }
+        self.rows.clear();
+        self.names.clear();
+    }
+}
+
+/// The fields of one row, in the order in which they were set.
+#[derive(Clone, Debug)]
+pub struct Fields<'b, 'a>(Kind<'b, 'a>);
+
+#[derive(Clone, Debug)]
+enum Kind<'b, 'a> {
+    Rows { fields: &'a [u8], names: &'b [&'a str] },
+    Sealed { group: &'b Group<'a>, row: usize, shape: std::slice::Iter<'a, u32> },
+}
+
+impl<'a> Iterator for Fields<'_, 'a> {
+    type Item = (&'a str, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Kind::Rows { fields, names } => {
+                let raw = record::take_field(fields)?;
+                let name = match raw.name.checked_sub(CUSTOM_BASE) {
+                    Some(at) => names.get(usize::try_from(at).ok()?).copied()?,
+                    None => field::name(u32::try_from(raw.name).ok()?)?,
+                };
+                Some((name, raw.value()?))
+            }
+            Kind::Sealed { group, row, shape } => loop {
+                let name = *shape.next()?;
+                let head = &group.reader.block.head;
+                let value = match head.column_of(name) {
+                    Some(at) => {
+                        group.lanes.get(at as usize).and_then(|lane| group.reader.values(*lane).get(*row))
+                    }
+                    None => group.reader.rare_value(*row, name),
+                };
+                if let (Some(value), Some(text)) = (value, head.names.get(name as usize)) {
+                    return Some((text.as_str(), value));
+                }
+            },
+        }
+    }
+}

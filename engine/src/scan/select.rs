@@ -1,0 +1,453 @@
+//! Selecting rows of a sealed block: which groups may hold matches, and which rows of a group match.
+//!
+//! Both look at values as they are encoded: a test is asked once for each entry of a dictionary, bounds rule
+//! out groups, the index says which groups hold a word. What the groups say is only where to look; each row
+//! that is selected was tested by its own value.
+
+use crate::column::{Unit, View};
+use crate::field;
+use crate::gap::Gap;
+use crate::index::Groups;
+use crate::predicate::{Compiled, Node, Test};
+use crate::predicate::{Comparison, Literal};
+use crate::record::{self, CUSTOM_BASE};
+use crate::segment::sealed::group::{GroupReader, Held, Known, Values};
+use crate::segment::sealed::read::Segment;
+use crate::text::{self, TextTest};
+use crate::value::Value;
+
+/// Rows of a group, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mask([u64; 16]);
+
+impl Mask {
+    pub(super) const EMPTY: Self = Self([0; 16]);
+
+    /// The first `rows` rows.
+    pub(super) fn first(rows: usize) -> Self {
+        let mut mask = Self::EMPTY;
+        for (at, word) in mask.0.iter_mut().enumerate() {
+            let here = rows.saturating_sub(at * 64).min(64);
+            *word = if here == 64 { u64::MAX } else { (1 << here) - 1 };
+        }
+        mask
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn set(&mut self, row: usize) {
+        if let Some(word) = self.0.get_mut(row / 64) {
+            *word |= 1 << (row % 64);
+        }
+    }
+
+    fn and(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word &= other);
+        self
+    }
+
+    fn or(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
+        self
+    }
+
+    fn without(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word &= !other);
+        self
+    }
+
+    /// The rows, in order.
+    pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().flat_map(|(at, &word)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as usize;
+                left &= left.wrapping_sub(1);
+                (bit < 64).then_some(at * 64 + bit)
+            })
+        })
+    }
+
+    /// Those rows that pass.
+    pub(super) fn filter(&self, mut test: impl FnMut(usize) -> bool) -> Self {
+        let mut passed = Self::EMPTY;
+        self.rows().filter(|row| test(*row)).for_each(|row| passed.set(row));
+        passed
+    }
+}
+
+/// A predicate over the lanes of a block.
+pub(super) enum Tree<'p> {
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
+    Leaf {
+        lane: usize,
+        question: Question<'p>,
+        memo: Memo,
+    },
+    Any {
+        test: &'p TextTest,
+        /// Lanes of the searched columns, and what is known of their dictionaries.
+        lanes: Vec<(usize, Memo)>,
+        /// Names of rare fields that are not searched.
+        hidden: Vec<u64>,
+    },
+}
+
+/// What a test says to the entries of a dictionary, as far as it was asked.
+#[derive(Default)]
+pub(super) struct Memo(Vec<Option<bool>>);
+
+impl Memo {
+    fn ask(&mut self, code: u32, test: impl FnOnce() -> bool) -> bool {
+        let at = code as usize;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, None);
+        }
+        match self.0.get_mut(at) {
+            Some(known) => *known.get_or_insert_with(test),
+            None => test(),
+        }
+    }
+}
+
+/// A test of one field.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'p> {
+    node: &'p Node,
+}
+
+impl<'p> Question<'p> {
+    fn holds(&self, value: Option<Value<'_>>) -> bool {
+        self.node.holds(value)
+    }
+
+    /// The comparison with an integer that this is.
+    fn int(&self) -> Option<(Comparison, i64)> {
+        match self.node {
+            Node::Int { comparison, int, .. } => Some((*comparison, *int)),
+            _ => None,
+        }
+    }
+
+    /// Tokens that every text holds which passes.
+    fn tokens(&self) -> Vec<String> {
+        match self.node {
+            Node::Field { test: Test::Text(test), .. } => test.required_tokens(),
+            Node::Field { test: Test::Compare(Comparison::Eq, Literal::Text(text)), .. } => {
+                text::tokens(text).map(ToOwned::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl<'p> Tree<'p> {
+    /// The predicate over the lanes of its slots. `columns` are the lanes of all columns of the block, in
+    /// case some string is searched anywhere.
+    pub(super) fn new(compiled: &'p Compiled, lanes: &[usize], columns: &[usize], reader: &GroupReader<'_>) -> Self {
+        Self::of(compiled.node(), lanes, columns, reader)
+    }
+
+    fn of(node: &'p Node, lanes: &[usize], columns: &[usize], reader: &GroupReader<'_>) -> Self {
+        let list = |parts: &'p [Node]| parts.iter().map(|part| Self::of(part, lanes, columns, reader)).collect();
+        match node {
+            Node::And(parts) => Self::And(list(parts)),
+            Node::Or(parts) => Self::Or(list(parts)),
+            Node::Not(inner) => Self::Not(Box::new(Self::of(inner, lanes, columns, reader))),
+            Node::Field { slot, .. } | Node::Int { slot, .. } | Node::In { slot, .. } => Self::Leaf {
+                lane: lanes.get(*slot).copied().unwrap_or(usize::MAX),
+                question: Question { node },
+                memo: Memo::default(),
+            },
+            Node::Any(test) => {
+                let head = &reader.block.head;
+                let hidden = (0_u64..)
+                    .zip(&head.names)
+                    .filter(|(_, name)| !is_searched(name))
+                    .map(|(number, _)| CUSTOM_BASE + number)
+                    .collect();
+                let searched = head.columns.iter().zip(columns).filter(|(column, _)| {
+                    head.names.get(column.name as usize).is_some_and(|name| is_searched(name))
+                });
+                Self::Any { test, lanes: searched.map(|(_, &lane)| (lane, Memo::default())).collect(), hidden }
+            }
+        }
+    }
+
+    /// Whether the predicate searches any string of a record.
+    pub(super) fn searches(compiled: &Compiled) -> bool {
+        fn any(node: &Node) -> bool {
+            match node {
+                Node::And(parts) | Node::Or(parts) => parts.iter().any(any),
+                Node::Not(inner) => any(inner),
+                Node::Any(_) => true,
+                Node::Field { .. } | Node::Int { .. } | Node::In { .. } => false,
+            }
+        }
+        any(compiled.node())
+    }
+
+    /// The groups of the block that may hold matches, a bit each.
+    pub(super) fn groups(&mut self, reader: &GroupReader<'_>, index: &Lookup<'_>) -> u64 {
+        match self {
+            Self::And(parts) => {
+                let mut left = u64::MAX;
+                for part in parts {
+                    left &= part.groups(reader, index);
+                    if left == 0 {
+                        break;
+                    }
+                }
+                left
+            }
+            Self::Or(parts) => parts.iter_mut().fold(0, |all, part| all | part.groups(reader, index)),
+            // What may not match in a group may well not match in all of it.
+            Self::Not(_) => u64::MAX,
+            Self::Leaf { lane, question, memo } => leaf_groups(*lane, *question, memo, reader, index),
+            Self::Any { test, .. } => index.groups(&test.required_tokens()),
+        }
+    }
+
+    /// The rows of `mask` in the current group that match.
+    pub(super) fn rows(&mut self, reader: &mut GroupReader<'_>, mask: &Mask) -> Result<Mask, Gap> {
+        if mask.is_empty() {
+            return Ok(Mask::EMPTY);
+        }
+        match self {
+            Self::And(parts) => {
+                let mut left = *mask;
+                for part in parts {
+                    left = part.rows(reader, &left)?;
+                }
+                Ok(left)
+            }
+            Self::Or(parts) => {
+                let mut found = Mask::EMPTY;
+                for part in parts {
+                    found = found.or(&part.rows(reader, &mask.without(&found))?);
+                }
+                Ok(found)
+            }
+            Self::Not(inner) => Ok(mask.without(&inner.rows(reader, mask)?)),
+            Self::Leaf { lane, question, memo } => {
+                reader.load(*lane)?;
+                let import = reader.null_is_missing(*lane);
+                Ok(leaf_rows(&reader.values(*lane), *question, memo, mask, import))
+            }
+            Self::Any { test, lanes, hidden } => any_rows(test, lanes, hidden, reader, mask),
+        }
+    }
+}
+
+/// Whether a word anywhere in a record is looked for in this field.
+fn is_searched(name: &str) -> bool {
+    field::number(name).is_none_or(|known| field::searchable(known.into()))
+}
+
+fn leaf_groups(
+    lane: usize,
+    question: Question<'_>,
+    memo: &mut Memo,
+    reader: &GroupReader<'_>,
+    index: &Lookup<'_>,
+) -> u64 {
+    let all = |may: bool| if may { u64::MAX } else { 0 };
+    match reader.known(lane) {
+        Known::Missing => all(question.holds(None)),
+        Known::Constant { value, everywhere } => {
+            all(question.holds(Some(value)) || (!everywhere && question.holds(None)))
+        }
+        Known::Entries { entries, everywhere } => {
+            let codes = 0..u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            let mut hits = codes.filter(|&code| memo.ask(code, || question.holds(entries.get(code))));
+            all(hits.next().is_some() || (!everywhere && question.holds(None)))
+        }
+        Known::Strings { everywhere } => {
+            let tokens = question.tokens();
+            match tokens.is_empty() || (!everywhere && question.holds(None)) {
+                true => u64::MAX,
+                false => index.groups(&tokens),
+            }
+        }
+        Known::Nothing => {
+            let Some((comparison, int)) = question.int() else { return u64::MAX };
+            let mut groups = 0;
+            for group in 0..reader.groups() {
+                let may = match reader.bounds(lane, group) {
+                    Some((Unit::Int, min, max)) => may_hold(comparison, int, min, max),
+                    _ => true,
+                };
+                groups |= u64::from(may) << group;
+            }
+            groups
+        }
+    }
+}
+
+/// Whether some integer from `min` to `max` compares so.
+fn may_hold(comparison: Comparison, int: i64, min: i64, max: i64) -> bool {
+    match comparison {
+        Comparison::Eq => min <= int && int <= max,
+        Comparison::Ne => !(min == int && max == int),
+        Comparison::Lt => min < int,
+        Comparison::Le => min <= int,
+        Comparison::Gt => int < max,
+        Comparison::Ge => int <= max,
+    }
+}
+
+fn leaf_rows(
+    values: &Values<'_>,
+    question: Question<'_>,
+    memo: &mut Memo,
+    mask: &Mask,
+    null_is_missing: bool,
+) -> Mask {
+    let places = values.places;
+    match &values.content {
+        Held::Missing => {
+            if question.holds(None) { *mask } else { Mask::EMPTY }
+        }
+        Held::Vector(vector, dictionary) if !null_is_missing => match (vector.view(), question.int()) {
+            (View::Constant(value), _) => {
+                let (with, without) = (question.holds(Some(value)), question.holds(None));
+                mask.filter(|row| if places.get(row).is_some() { with } else { without })
+            }
+            (View::Codes(codes), _) => {
+                let without = question.holds(None);
+                let entry = |code| dictionary.and_then(|shared| shared.entries.get(code));
+                mask.filter(|row| match places.get(row).and_then(|place| codes.get(place)) {
+                    Some(&code) => memo.ask(code, || question.holds(entry(code))),
+                    None => without,
+                })
+            }
+            (View::Ints(Unit::Int, ints), Some((comparison, int))) => mask.filter(|row| {
+                let value = places.get(row).and_then(|place| ints.get(place));
+                value.is_some_and(|value| comparison.accepts(value.cmp(&int)))
+            }),
+            _ => mask.filter(|row| question.holds(values.get(row))),
+        },
+        _ => mask.filter(|row| {
+            let value = values.get(row);
+            question.holds(value.filter(|value| !(null_is_missing && *value == Value::Null)))
+        }),
+    }
+}
+
+fn any_rows(
+    test: &TextTest,
+    lanes: &mut [(usize, Memo)],
+    hidden: &[u64],
+    reader: &mut GroupReader<'_>,
+    mask: &Mask,
+) -> Result<Mask, Gap> {
+    let passes = |value: Option<Value<'_>>| {
+        value.is_some_and(|value| text::strings(value, &mut |text| test.matches(text)))
+    };
+    let mut found = Mask::EMPTY;
+    for (lane, memo) in lanes {
+        let left = mask.without(&found);
+        if left.is_empty() {
+            return Ok(found);
+        }
+        reader.load(*lane)?;
+        let values = reader.values(*lane);
+        let hits = match &values.content {
+            Held::Missing | Held::Times(..) => continue,
+            Held::Vector(vector, dictionary) => match vector.view() {
+                View::Ints(..) | View::Floats(_) | View::Decimals(_) => continue,
+                View::Constant(value) => match passes(Some(value)) {
+                    true => left.filter(|row| values.places.get(row).is_some()),
+                    false => continue,
+                },
+                View::Codes(codes) => left.filter(|row| {
+                    let code = values.places.get(row).and_then(|place| codes.get(place));
+                    let entry = |code| dictionary.and_then(|shared| shared.entries.get(code));
+                    code.is_some_and(|&code| memo.ask(code, || passes(entry(code))))
+                }),
+                _ => left.filter(|row| passes(values.get(row))),
+            },
+            Held::Rare(..) => left.filter(|row| passes(values.get(row))),
+        };
+        found = found.or(&hits);
+    }
+    let left = mask.without(&found);
+    if left.is_empty() || !reader.has_rare() {
+        return Ok(found);
+    }
+    reader.load_rare_fields()?;
+    let hits = left.filter(|row| {
+        let mut fields = reader.rare(row);
+        std::iter::from_fn(|| record::take_field(&mut fields))
+            .any(|raw| !hidden.contains(&raw.name) && passes(raw.value()))
+    });
+    Ok(found.or(&hits))
+}
+
+/// Asks a segment's index about the groups of one block.
+pub(super) struct Lookup<'s> {
+    segment: &'s Segment,
+    first_group: u32,
+    groups: u32,
+    /// Whether the index may be used at all.
+    on: bool,
+}
+
+impl<'s> Lookup<'s> {
+    pub(super) fn new(segment: &'s Segment, block: u32, groups: u32, on: bool) -> Self {
+        Self { segment, first_group: segment.group_start(block), groups, on }
+    }
+
+    /// The groups of the block that hold all of the tokens, a bit each.
+    fn groups(&self, tokens: &[String]) -> u64 {
+        if tokens.is_empty() || !self.on {
+            return u64::MAX;
+        }
+        // A damaged index costs time, not rows; a check names it.
+        let Some(Ok(index)) = self.segment.index() else { return u64::MAX };
+        let mut left = u64::MAX;
+        for token in tokens {
+            if let Ok(groups) = index.candidates(token) {
+                left &= self.of_block(&groups);
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        left
+    }
+
+    fn of_block(&self, groups: &Groups) -> u64 {
+        let mut bits = 0;
+        for group in 0..self.groups {
+            bits |= u64::from(groups.contains(self.first_group + group)) << group;
+        }
+        bits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_holds_the_rows_that_were_put_in() {
+        for rows in [0, 1, 63, 64, 65, 1000, 1023, 1024] {
+            let mask = Mask::first(rows);
+            assert_eq!(mask.count(), rows);
+            assert_eq!(mask.rows().collect::<Vec<_>>(), (0..rows).collect::<Vec<_>>());
+            let even = mask.filter(|row| row % 2 == 0);
+            assert_eq!(even.count(), rows.div_ceil(2));
+            assert_eq!(mask.without(&even).or(&even), mask);
+            assert_eq!(mask.and(&even), even);
+        }
+    }
+}

@@ -1,0 +1,631 @@
+//! Building a segment: rows in, in the order of the segment; one file out.
+//!
+//! Rows go into the columns of the current block, their texts into the index. A full block is encoded, all
+//! columns at once on the threads there are, and written; nothing of it stays in memory. The file has the
+//! name of an unfinished segment until [`Unfinished::publish`].
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::head::{self, ColumnEntry, Content, FIXED_COUNT, Fixed};
+use super::{BLOCK_ROWS_MAX, BLOCK_SIZE, COLUMNS_MAX, GROUP_ROWS};
+use crate::column::{Builder, Effort};
+use crate::error::{Error, Result};
+use crate::field;
+use crate::format::footer::{self, BlockEntry, Footer};
+use crate::format::frame::SourceId;
+use crate::format::name::FileName;
+use crate::index::IndexBuilder;
+use crate::io::{File, OpenMode, Vfs};
+use crate::record::{self, CUSTOM_BASE};
+use crate::record_id::RecordId;
+use crate::text;
+use crate::value::Value;
+
+/// A segment with fewer rows is scanned: an index over its words would cost more than it saves.
+pub(crate) const WORDS_ROWS_MIN: u64 = 65_536;
+/// Hashes of a column's recent texts: a text that just came in this group brings the index nothing new.
+const RECENT: usize = 64;
+
+/// The place of a record in a segment: records are sorted by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) time: i64,
+    pub(crate) id: RecordId,
+}
+
+/// A row but for its fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowHead {
+    pub(crate) key: Key,
+    pub(crate) arrived: i64,
+    pub(crate) import: Option<SourceId>,
+    /// Bytes that the row takes, about: a block holds so many.
+    pub(crate) size: usize,
+}
+
+/// How a segment is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Rows that will come, at most.
+    pub(crate) rows: u64,
+    /// Whether it is for the archive: smaller, slower to read.
+    pub(crate) archive: bool,
+    /// Whether to sum up what goes in, so that it can be compared with what comes back.
+    pub(crate) sum: bool,
+}
+
+/// Takes rows and makes a segment of them.
+pub(crate) struct SegmentBuilder {
+    file: Box<dyn File>,
+    path: PathBuf,
+    offset: u64,
+    footer: Footer,
+    plan: Plan,
+    fields: Fields,
+    block: Block,
+    index: IndexBuilder,
+    sources: HashMap<SourceId, String>,
+    sum: Sum,
+    last: Option<Key>,
+}
+
+/// A segment that is written, and not yet the store's.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    file: Box<dyn File>,
+    path: PathBuf,
+    offset: u64,
+    pub(crate) footer: Footer,
+    pub(crate) sum: u64,
+}
+
+/// The fields that rows of the segment had so far.
+#[derive(Default)]
+struct Fields {
+    list: Vec<FieldState>,
+    names: HashMap<Box<str>, u32>,
+    known: Vec<Option<u32>>,
+}
+
+struct FieldState {
+    name: Box<str>,
+    /// What rows of rare fields call it, were it the block's first name.
+    values: Builder,
+    /// What the block calls it, if it has been seen there.
+    number: Option<u32>,
+    /// Whether its values have a column of their own in this block.
+    has_column: bool,
+    searchable: bool,
+    deflate: bool,
+    /// Groups of the block that the column has ended.
+    groups: u32,
+    /// Whether each value so far was the time of its row.
+    is_time: bool,
+    /// The row that gave the last value.
+    last_row: u32,
+    recent: Vec<u64>,
+}
+
+/// The rows of the current block.
+#[derive(Default)]
+struct Block {
+    rows: u32,
+    size: usize,
+    groups: u32,
+    fixed: [Builder; FIXED_COUNT],
+    /// Fields by their number in this block.
+    names: Vec<u32>,
+    columns: usize,
+    shapes: Vec<Box<[u32]>>,
+    shape_numbers: HashMap<Box<[u32]>, u32, BuildHasherDefault<ShapeHasher>>,
+    shape: Vec<u32>,
+    last_shape: u32,
+    rare: Vec<u8>,
+    time: Option<Range<i64>>,
+    arrived: Option<Range<i64>>,
+}
+
+impl SegmentBuilder {
+    /// Begins the segment `id`. A file of that name is left over from a step that did not end, and goes.
+    pub(crate) fn begin(vfs: &dyn Vfs, dir: &Path, store: u128, id: u64, plan: Plan) -> Result<Self> {
+        let path = FileName::SegmentNew { id }.path(dir);
+        let failed = |error| Error::io("a segment cannot be written", &path, error);
+        match vfs.remove(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let file = vfs.open(&path, OpenMode::CreateNew).map_err(failed)?;
+        let head = footer::head(store, id);
+        file.write_at(0, &head).map_err(failed)?;
+        let index = match plan.rows < WORDS_ROWS_MIN {
+            true => IndexBuilder::without_words(),
+            false => IndexBuilder::new(),
+        };
+        Ok(Self {
+            file,
+            path,
+            offset: head.len() as u64,
+            footer: Footer {
+                id,
+                store,
+                set: id,
+                set_size: 1,
+                time_min: i64::MAX,
+                time_max: i64::MIN,
+                arrived_min: i64::MAX,
+                arrived_max: i64::MIN,
+                ..Footer::default()
+            },
+            plan,
+            fields: Fields { known: vec![None; field::KNOWN_MAX as usize + 1], ..Fields::default() },
+            block: Block::default(),
+            index,
+            sources: HashMap::new(),
+            sum: Sum::default(),
+            last: None,
+        })
+    }
+
+    /// The number by which [`SegmentBuilder::push`] knows a field.
+    pub(crate) fn field(&mut self, name: &str) -> u32 {
+        self.fields.find(name)
+    }
+
+    /// The number of a field that the engine knows.
+    pub(crate) fn known_field(&mut self, number: u8) -> Option<u32> {
+        self.fields.find_known(number)
+    }
+
+    pub(crate) fn records(&self) -> u64 {
+        self.footer.records
+    }
+
+    /// Adds a row; rows come in the order of their keys.
+    pub(crate) fn push<'a>(
+        &mut self,
+        row: RowHead,
+        fields: impl Iterator<Item = (u32, Value<'a>)>,
+    ) -> Result<()> {
+        assert!(self.last.is_none_or(|last| last < row.key), "BUG: rows come in order, none twice");
+        self.last = Some(row.key);
+        let at = self.block.rows;
+        let block = &mut self.block;
+        block.shape.clear();
+        block.rare.clear();
+        self.sum.begin(self.plan.sum, &row);
+        for (number, value) in fields {
+            let Some(field) = self.fields.list.get_mut(number as usize) else { continue };
+            let name = block.name(field, number);
+            if field.last_row == at && block.shape.contains(&name) {
+                continue;
+            }
+            field.last_row = at;
+            block.shape.push(name);
+            self.sum.field(self.plan.sum, &field.name, value);
+            if field.has_column {
+                field.is_time &= value == Value::Int(row.key.time);
+                field.values.push(value);
+            } else {
+                record::put_field(&mut block.rare, CUSTOM_BASE + u64::from(name), value);
+            }
+            if field.searchable {
+                field.index(value, &mut self.index);
+            }
+        }
+        self.sum.end(self.plan.sum);
+        self.push_fixed(&row);
+        self.block.rows += 1;
+        self.footer.records += 1;
+        self.footer.raw += row.size as u64;
+        self.block.size += row.size;
+        if self.block.rows.is_multiple_of(GROUP_ROWS) {
+            self.end_group();
+        }
+        if self.block.rows == BLOCK_ROWS_MAX || BLOCK_SIZE <= self.block.size {
+            self.end_block()?;
+        }
+        Ok(())
+    }
+
+    fn push_fixed(&mut self, row: &RowHead) {
+        let block = &mut self.block;
+        let shape = block.shape_number();
+        let Key { time, id } = row.key;
+        block.fixed[Fixed::Time as usize].push(Value::Time(time));
+        #[expect(clippy::cast_possible_wrap, reason = "the reader casts back")]
+        block.fixed[Fixed::Sequence as usize].push(Value::Int(id.sequence as i64));
+        block.fixed[Fixed::Writer as usize].push(Value::Int(id.writer.into()));
+        block.fixed[Fixed::Arrived as usize].push(Value::Time(row.arrived));
+        let source = row.import.map(|source| &*self.sources.entry(source).or_insert_with(|| source.to_string()));
+        block.fixed[Fixed::Import as usize].push(source.map_or(Value::Null, |text| Value::Str(text)));
+        block.fixed[Fixed::Shape as usize].push(Value::Int(shape.into()));
+        if !block.rare.is_empty() {
+            let rare = std::mem::take(&mut block.rare);
+            block.fixed[Fixed::Rare as usize].push(Value::Bytes(&rare));
+            block.rare = rare;
+        }
+        widen(&mut block.time, time);
+        widen(&mut block.arrived, row.arrived);
+        self.footer.time_min = self.footer.time_min.min(time);
+        self.footer.time_max = self.footer.time_max.max(time);
+        self.footer.arrived_min = self.footer.arrived_min.min(row.arrived);
+        self.footer.arrived_max = self.footer.arrived_max.max(row.arrived);
+        add_sequence(&mut self.footer.writers, id);
+    }
+
+    fn end_group(&mut self) {
+        self.block.groups += 1;
+        self.block.fixed.iter_mut().for_each(Builder::end_group);
+        for &number in &self.block.names {
+            if let Some(field) = self.fields.list.get_mut(number as usize) {
+                field.end_groups(self.block.groups);
+            }
+        }
+        self.index.end_group();
+    }
+
+    fn end_block(&mut self) -> Result<()> {
+        if self.block.rows == 0 {
+            return Ok(());
+        }
+        if !self.block.rows.is_multiple_of(GROUP_ROWS) {
+            self.end_group();
+        }
+        let block = std::mem::take(&mut self.block);
+        let (bytes, columns_size) = self.encode(&block);
+        let path = &self.path;
+        let failed = |error| Error::io("a segment cannot be written", path, error);
+        self.file.write_at(self.offset, &bytes).map_err(failed)?;
+        self.offset += bytes.len() as u64;
+        let (time, arrived) = (block.time.unwrap_or(0..0), block.arrived.unwrap_or(0..0));
+        self.footer.blocks.push(BlockEntry {
+            rows: block.rows,
+            columns_size,
+            head_size: bytes.len() as u64 - columns_size,
+            time_min: time.start,
+            time_max: time.end,
+            arrived_min: arrived.start,
+            arrived_max: arrived.end,
+        });
+        for &number in &block.names {
+            if let Some(field) = self.fields.list.get_mut(number as usize) {
+                field.forget();
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a block, and how many of them are columns.
+    fn encode(&self, block: &Block) -> (Vec<u8>, u64) {
+        let archive = self.plan.archive;
+        let effort = if archive { Effort::Cold } else { Effort::Hot };
+        let fixed: Vec<Vec<u8>> = block
+            .fixed
+            .par_iter()
+            .map(|values| if values.len() == 0 { Vec::new() } else { values.finish(effort).bytes })
+            .collect();
+        let used: Vec<&FieldState> = block.names.iter().filter_map(|at| self.fields.list.get(*at as usize)).collect();
+        let columns: Vec<(ColumnEntry, Vec<u8>)> = (0_u32..)
+            .zip(&used)
+            .collect::<Vec<_>>()
+            .par_iter()
+            .filter(|(_, field)| field.has_column)
+            .map(|(name, field)| {
+                let effort = if field.deflate && !archive { Effort::Bodies } else { effort };
+                let (content, bytes) = match field.is_time {
+                    true => (Content::Time, Vec::new()),
+                    false => (Content::Values, field.values.finish(effort).bytes),
+                };
+                (ColumnEntry { name: *name, content, size: bytes.len() as u64 }, bytes)
+            })
+            .collect();
+        let mut sizes = [0; FIXED_COUNT];
+        let mut out = Vec::new();
+        for (size, bytes) in sizes.iter_mut().zip(&fixed) {
+            *size = bytes.len() as u64;
+            out.extend_from_slice(bytes);
+        }
+        columns.iter().for_each(|(_, bytes)| out.extend_from_slice(bytes));
+        let columns_size = out.len() as u64;
+        let names: Vec<&str> = used.iter().map(|field| &*field.name).collect();
+        let entries: Vec<ColumnEntry> = columns.into_iter().map(|(entry, _)| entry).collect();
+        let number = u32::try_from(self.footer.blocks.len()).unwrap_or(u32::MAX);
+        head::encode(&mut out, (self.footer.id, number), &sizes, &names, &entries, &block.shapes);
+        (out, columns_size)
+    }
+
+    /// Writes what is left but the footer.
+    pub(crate) fn finish(mut self) -> Result<Unfinished> {
+        self.end_block()?;
+        let index = self.index.finish()?;
+        let failed = |error| Error::io("a segment cannot be written", &self.path, error);
+        self.file.write_at(self.offset, &index).map_err(failed)?;
+        self.footer.index_size = index.len() as u64;
+        for (_, runs) in &mut self.footer.writers {
+            join_runs(runs);
+        }
+        self.footer.writers.sort_unstable_by_key(|(writer, _)| *writer);
+        let offset = self.offset + index.len() as u64;
+        Ok(Unfinished { file: self.file, path: self.path, offset, footer: self.footer, sum: self.sum.total })
+    }
+
+    /// Takes the file away again.
+    pub(crate) fn abandon(self, vfs: &dyn Vfs) {
+        // What is left of it goes when maintenance next begins.
+        let _removed = vfs.remove(&self.path);
+    }
+}
+
+impl Unfinished {
+    /// Writes the footer and makes the file durable.
+    pub(crate) fn seal(&mut self) -> Result<u64> {
+        let failed = |error| Error::io("a segment cannot be written", &self.path, error);
+        let footer = self.footer.encode();
+        self.file.write_at(self.offset, &footer).map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
+        Ok(self.offset + footer.len() as u64)
+    }
+
+    /// Gives the file its name, durably. From here on it may be found, and is not the store's yet.
+    pub(crate) fn publish(self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+        let name = FileName::Segment { id: self.footer.id, day: self.footer.day };
+        let path = name.path(dir);
+        let failed = |error| Error::io("a segment cannot be named", &path, error);
+        let folder = name.folder(dir);
+        make_folders(vfs, dir, &folder).map_err(failed)?;
+        vfs.rename(&self.path, &path).map_err(failed)?;
+        vfs.sync_dir(&folder).map_err(failed)?;
+        match self.path.parent() {
+            Some(other) if other != folder => vfs.sync_dir(other).map_err(failed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the file is until it is published.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the file away again.
+    pub(crate) fn abandon(self, vfs: &dyn Vfs) {
+        // What is left of it goes when maintenance next begins.
+        let _removed = vfs.remove(&self.path);
+    }
+}
+
+/// Makes the folders from the store's down to `folder`, each durable in the one above it.
+pub(crate) fn make_folders(vfs: &dyn Vfs, dir: &Path, folder: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|path| *path != dir && path.starts_with(dir))
+        .filter(|path| vfs.stat(path).is_err())
+        .collect();
+    for path in missing.into_iter().rev() {
+        vfs.create_dir(path)?;
+        vfs.sync_dir(path.parent().unwrap_or(dir))?;
+    }
+    Ok(())
+}
+
+impl Fields {
+    fn find(&mut self, name: &str) -> u32 {
+        if let Some(&number) = self.names.get(name) {
+            return number;
+        }
+        let known = field::number(name);
+        let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.names.insert(name.into(), number);
+        self.list.push(FieldState {
+            name: name.into(),
+            values: Builder::default(),
+            number: None,
+            has_column: false,
+            searchable: known.is_none_or(|known| field::searchable(known.into())),
+            deflate: known.is_some_and(field::is_body),
+            groups: 0,
+            is_time: true,
+            last_row: u32::MAX,
+            recent: Vec::new(),
+        });
+        number
+    }
+
+    fn find_known(&mut self, number: u8) -> Option<u32> {
+        let place = self.known.get(usize::from(number)).copied()?;
+        match place {
+            Some(place) => Some(place),
+            None => {
+                let place = self.find(field::name(number.into())?);
+                *self.known.get_mut(usize::from(number))? = Some(place);
+                Some(place)
+            }
+        }
+    }
+}
+
+impl FieldState {
+    fn index(&mut self, value: Value<'_>, index: &mut IndexBuilder) {
+        let Value::Str(text) = value else {
+            text::strings(value, &mut |text| {
+                index.add_text(text);
+                false
+            });
+            return;
+        };
+        if 256 < text.len() {
+            return index.add_text(text);
+        }
+        if self.recent.is_empty() {
+            self.recent.resize(RECENT, 0);
+        }
+        // Two texts with one hash would cost a word: 64 bits of them do not meet by chance within a group.
+        let hash = twox_hash::XxHash3_64::oneshot(text.as_bytes()) | 1;
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
+        let place = (hash >> 8) as usize % RECENT;
+        if let Some(recent) = self.recent.get_mut(place)
+            && *recent != hash
+        {
+            *recent = hash;
+            index.add_text(text);
+        }
+    }
+
+    /// Ends groups of the column until it has so many.
+    fn end_groups(&mut self, groups: u32) {
+        self.recent.clear();
+        while self.has_column && self.groups < groups {
+            self.values.end_group();
+            self.groups += 1;
+        }
+    }
+
+    /// Gets ready for the next block.
+    fn forget(&mut self) {
+        self.values.clear();
+        self.number = None;
+        self.has_column = false;
+        self.groups = 0;
+        self.is_time = true;
+        self.last_row = u32::MAX;
+    }
+}
+
+impl Block {
+    /// What the block calls a field.
+    fn name(&mut self, field: &mut FieldState, number: u32) -> u32 {
+        if let Some(name) = field.number {
+            return name;
+        }
+        let name = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.names.push(number);
+        field.number = Some(name);
+        field.has_column = self.columns < COLUMNS_MAX;
+        if field.has_column {
+            self.columns += 1;
+            field.end_groups(self.groups);
+        }
+        name
+    }
+
+    /// The number of the current row's shape.
+    fn shape_number(&mut self) -> u32 {
+        if let Some(last) = self.shapes.get(self.last_shape as usize)
+            && **last == *self.shape
+        {
+            return self.last_shape;
+        }
+        if let Some(&number) = self.shape_numbers.get(self.shape.as_slice()) {
+            self.last_shape = number;
+            return number;
+        }
+        let number = u32::try_from(self.shapes.len()).unwrap_or(u32::MAX);
+        self.shapes.push(self.shape.as_slice().into());
+        self.shape_numbers.insert(self.shape.as_slice().into(), number);
+        self.last_shape = number;
+        number
+    }
+}
+
+fn widen(range: &mut Option<Range<i64>>, value: i64) {
+    let range = range.get_or_insert(value..value);
+    range.start = range.start.min(value);
+    range.end = range.end.max(value);
+}
+
+/// Adds a sequence to the runs of its writer. Runs are joined at the end, and when they are many.
+fn add_sequence(writers: &mut Vec<(u32, Vec<Range<u64>>)>, id: RecordId) {
+    let at = match writers.iter().position(|(writer, _)| *writer == id.writer) {
+        Some(at) => at,
+        None => {
+            writers.push((id.writer, Vec::new()));
+            writers.len() - 1
+        }
+    };
+    let Some((_, runs)) = writers.get_mut(at) else { return };
+    match runs.last_mut() {
+        Some(last) if last.end == id.sequence => last.end += 1,
+        _ => {
+            runs.push(id.sequence..id.sequence.saturating_add(1));
+            if 65_536 <= runs.len() && runs.len().is_power_of_two() {
+                join_runs(runs);
+            }
+        }
+    }
+}
+
+fn join_runs(runs: &mut Vec<Range<u64>>) {
+    runs.sort_unstable_by_key(|run| run.start);
+    runs.dedup_by(|next, last| {
+        let joins = next.start <= last.end;
+        if joins {
+            last.end = last.end.max(next.end);
+        }
+        joins
+    });
+}
+
+/// A sum over rows that does not depend on how they are stored, nor in how many pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) total: u64,
+    row: Vec<u8>,
+}
+
+impl Sum {
+    pub(crate) fn begin(&mut self, on: bool, row: &RowHead) {
+        if on {
+            self.row.clear();
+            self.row.extend_from_slice(&row.key.time.to_le_bytes());
+            self.row.extend_from_slice(&row.key.id.writer.to_le_bytes());
+            self.row.extend_from_slice(&row.key.id.sequence.to_le_bytes());
+            self.row.extend_from_slice(&row.arrived.to_le_bytes());
+            let source = row.import.map(|source| source.to_string()).unwrap_or_default();
+            self.row.extend_from_slice(source.as_bytes());
+        }
+    }
+
+    pub(crate) fn field(&mut self, on: bool, name: &str, value: Value<'_>) {
+        if on {
+            self.row.extend_from_slice(name.as_bytes());
+            record::put_field(&mut self.row, 0, value);
+        }
+    }
+
+    pub(crate) fn end(&mut self, on: bool) {
+        if on {
+            self.total = self.total.wrapping_add(twox_hash::XxHash3_64::oneshot(&self.row));
+        }
+    }
+}
+
+/// Hashes the names of a shape: a few small numbers, a million times.
+#[derive(Default)]
+pub(crate) struct ShapeHasher(u64);
+
+impl Hasher for ShapeHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // The multiplier of Fowler, Noll and Vo's successors: odd, with its bits well spread.
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+}

@@ -1,0 +1,258 @@
+//! A sealed segment, opened: its footer is read, everything else when it is asked for.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::head::{BlockHead, Fixed};
+use super::{BLOCK_ROWS_MAX, GROUP_ROWS};
+use crate::column::{Column, Damaged, Dictionary};
+use crate::format::footer::{BlockEntry, Footer, HEAD_SIZE, Read};
+use crate::format::manifest::Place;
+use crate::gap::Gap;
+use crate::index::{Bytes, Index};
+use crate::io::{OpenMode, ReadMap, Vfs};
+
+/// An opened segment.
+pub(crate) struct Segment {
+    pub(crate) footer: Footer,
+    /// Whether head and both footers hold.
+    pub(crate) sound: bool,
+    map: Arc<dyn ReadMap>,
+    blocks: Vec<BlockSlot>,
+    index: OnceLock<Option<Result<Index, Gap>>>,
+    /// The group with which each block begins, counted through the segment.
+    group_starts: Vec<u32>,
+}
+
+struct BlockSlot {
+    start: u64,
+    entry: BlockEntry,
+    block: OnceLock<Result<Block, Gap>>,
+}
+
+/// A block whose head was read.
+pub(crate) struct Block {
+    pub(crate) head: BlockHead,
+    pub(crate) entry: BlockEntry,
+    pub(crate) number: u32,
+    start: u64,
+    /// Decoded dictionaries of the columns of names.
+    dictionaries: Vec<OnceLock<Result<SharedDictionary, Damaged>>>,
+    import_dictionary: OnceLock<Result<SharedDictionary, Damaged>>,
+}
+
+/// A dictionary, and a number that no other dictionary of this process has.
+pub(crate) struct SharedDictionary {
+    pub(crate) number: u64,
+    pub(crate) entries: Dictionary,
+}
+
+/// Why a file is no segment that can be read.
+#[derive(Debug)]
+pub(crate) enum NotOpen {
+    Io(std::io::Error),
+    /// What is wrong with it.
+    Damaged(String),
+}
+
+impl Segment {
+    /// Opens the segment that lies at `place` of the store in `dir`.
+    pub(crate) fn open(vfs: &dyn Vfs, dir: &Path, store: u128, place: Place) -> Result<Self, NotOpen> {
+        let file = vfs.open(&place.file().path(dir), OpenMode::Read).map_err(NotOpen::Io)?;
+        let map: Arc<dyn ReadMap> = file.map_read().map_err(NotOpen::Io)?.into();
+        let segment = Self::read(map)?;
+        if (segment.footer.store, segment.footer.place()) != (store, place) {
+            return Err(NotOpen::Damaged("the file is another segment than its name says".into()));
+        }
+        Ok(segment)
+    }
+
+    /// Reads a segment out of the bytes of its file.
+    pub(crate) fn read(map: Arc<dyn ReadMap>) -> Result<Self, NotOpen> {
+        let (footer, sound) = match Footer::read(map.bytes()) {
+            Read::Footer { footer, sound } => (footer, sound),
+            Read::Newer { version } => {
+                let what = format!("a segment of format {version}: use a newer logq");
+                return Err(NotOpen::Damaged(what));
+            }
+            Read::Damaged => return Err(NotOpen::Damaged("a segment whose footer is damaged".into())),
+        };
+        let data_end = (HEAD_SIZE as u64).saturating_add(footer.data_size());
+        if (map.bytes().len() as u64) < data_end {
+            return Err(NotOpen::Damaged("a segment that was cut short".into()));
+        }
+        let mut start = HEAD_SIZE as u64;
+        let mut group = 0_u32;
+        let mut group_starts = Vec::with_capacity(footer.blocks.len());
+        let mut blocks = Vec::with_capacity(footer.blocks.len());
+        for entry in &footer.blocks {
+            if entry.rows == 0 || BLOCK_ROWS_MAX < entry.rows {
+                return Err(NotOpen::Damaged("a segment with an impossible block".into()));
+            }
+            group_starts.push(group);
+            group = group.saturating_add(entry.rows.div_ceil(GROUP_ROWS));
+            blocks.push(BlockSlot { start, entry: *entry, block: OnceLock::new() });
+            start = start.saturating_add(entry.columns_size).saturating_add(entry.head_size);
+        }
+        group_starts.push(group);
+        Ok(Self { footer, sound, map, blocks, index: OnceLock::new(), group_starts })
+    }
+
+    pub(crate) fn block_count(&self) -> u32 {
+        u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The number of a block's first group in the segment.
+    pub(crate) fn group_start(&self, block: u32) -> u32 {
+        self.group_starts.get(block as usize).copied().unwrap_or(0)
+    }
+
+    /// Groups of the segment.
+    pub(crate) fn groups(&self) -> u32 {
+        self.group_starts.last().copied().unwrap_or(0)
+    }
+
+    /// Where a block lies in the file, its head included.
+    pub(crate) fn block_place(&self, at: u32) -> (u64, u64) {
+        self.blocks.get(at as usize).map_or((0, 0), |slot| {
+            (slot.start, slot.entry.columns_size.saturating_add(slot.entry.head_size))
+        })
+    }
+
+    /// A block; its head is read once.
+    pub(crate) fn block(&self, at: u32) -> Result<&Block, Gap> {
+        let Some(slot) = self.blocks.get(at as usize) else {
+            return Err(self.gap(0, 0, "a block that is not there".into()));
+        };
+        let read = slot.block.get_or_init(|| {
+            let head_start = slot.start.saturating_add(slot.entry.columns_size);
+            let bytes = self.slice(head_start, slot.entry.head_size);
+            match BlockHead::decode(bytes, (self.footer.id, at), slot.entry.columns_size) {
+                Some(head) => {
+                    let dictionaries = head.columns.iter().map(|_| OnceLock::new()).collect();
+                    Ok(Block {
+                        head,
+                        entry: slot.entry,
+                        number: at,
+                        start: slot.start,
+                        dictionaries,
+                        import_dictionary: OnceLock::new(),
+                    })
+                }
+                None => {
+                    let what = format!("the damaged head of a block of {} records", slot.entry.rows);
+                    Err(self.gap(head_start, slot.entry.head_size, what))
+                }
+            }
+        });
+        read.as_ref().map_err(Clone::clone)
+    }
+
+    /// The index, opened once; none when the segment has none.
+    pub(crate) fn index(&self) -> Option<Result<&Index, &Gap>> {
+        let read = self.index.get_or_init(|| {
+            let size = self.footer.index_size;
+            if size == 0 {
+                return None;
+            }
+            let start = self.index_start();
+            let from = usize::try_from(start).unwrap_or(usize::MAX);
+            let until = from.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+            let bytes = Bytes::new(Arc::clone(&self.map), from..until);
+            let opened = Index::open(bytes, self.groups());
+            Some(opened.map_err(|_| self.gap(start, size, "a damaged index, not used".into())))
+        });
+        read.as_ref().map(Result::as_ref)
+    }
+
+    /// Where the index starts.
+    pub(crate) fn index_start(&self) -> u64 {
+        (HEAD_SIZE as u64) + self.footer.data_size() - self.footer.index_size
+    }
+
+    fn slice(&self, start: u64, size: u64) -> &[u8] {
+        let from = usize::try_from(start).unwrap_or(usize::MAX);
+        let until = from.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+        self.map.bytes().get(from..until).unwrap_or(&[])
+    }
+
+    /// A fixed column of a block; none when the block has none.
+    pub(crate) fn fixed(&self, block: &Block, fixed: Fixed) -> Result<Option<Column<'_>>, Gap> {
+        let range = block.head.fixed_range(fixed);
+        if range.is_empty() {
+            return Ok(None);
+        }
+        self.open_column(block, range, &format!("{fixed:?}")).map(Some)
+    }
+
+    /// The column of a name.
+    pub(crate) fn column(&self, block: &Block, at: u32) -> Result<Column<'_>, Gap> {
+        let name = block.head.columns.get(at as usize).map_or(0, |column| column.name);
+        let name = block.head.names.get(name as usize).map_or("?", String::as_str);
+        self.open_column(block, block.head.column_range(at), name)
+    }
+
+    fn open_column(&self, block: &Block, range: std::ops::Range<u64>, name: &str) -> Result<Column<'_>, Gap> {
+        let start = block.start.saturating_add(range.start);
+        let size = range.end - range.start;
+        let groups = block.entry.rows.div_ceil(GROUP_ROWS);
+        let damaged = || self.column_gap(block, range.clone(), name);
+        let column = Column::open(self.slice(start, size)).map_err(|_| damaged())?;
+        if column.groups() != groups {
+            return Err(damaged());
+        }
+        Ok(column)
+    }
+
+    /// The dictionary of the column of a name, decoded once.
+    pub(crate) fn dictionary<'s>(
+        &self,
+        block: &'s Block,
+        at: u32,
+        column: &Column<'_>,
+    ) -> Result<&'s SharedDictionary, Damaged> {
+        static MISSING: OnceLock<Result<SharedDictionary, Damaged>> = OnceLock::new();
+        let slot = block.dictionaries.get(at as usize).unwrap_or(&MISSING);
+        slot.get_or_init(|| SharedDictionary::decode(column)).as_ref().map_err(Clone::clone)
+    }
+
+    /// The dictionary of the fixed column `import`, decoded once.
+    pub(crate) fn import_dictionary<'s>(
+        &self,
+        block: &'s Block,
+        column: &Column<'_>,
+    ) -> Result<&'s SharedDictionary, Damaged> {
+        block.import_dictionary.get_or_init(|| SharedDictionary::decode(column)).as_ref().map_err(Clone::clone)
+    }
+
+    /// Damage to a column of a block.
+    pub(crate) fn column_gap(&self, block: &Block, range: std::ops::Range<u64>, name: &str) -> Gap {
+        let what = format!("the damaged column `{name}` of a block of {} records", block.entry.rows);
+        self.gap(block.start.saturating_add(range.start), range.end - range.start, what)
+    }
+
+    /// Damage to this segment.
+    pub(crate) fn gap(&self, offset: u64, len: u64, what: String) -> Gap {
+        Gap { file: self.footer.place().file().relative(), offset, len, records: None, what }
+    }
+
+    /// The sequence after the last record of a writer.
+    pub(crate) fn end_sequences(&self) -> impl Iterator<Item = (u32, u64)> {
+        let end = |runs: &Vec<std::ops::Range<u64>>| runs.last().map_or(0, |run| run.end);
+        self.footer.writers.iter().map(move |(writer, runs)| (*writer, end(runs)))
+    }
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Segment").field("footer", &self.footer).finish_non_exhaustive()
+    }
+}
+
+impl SharedDictionary {
+    fn decode(column: &Column<'_>) -> Result<Self, Damaged> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Ok(Self { number: NEXT.fetch_add(1, Ordering::Relaxed), entries: column.dictionary()? })
+    }
+}
