@@ -94,8 +94,14 @@ pub(crate) enum Command {
     Import(Import),
     /// Append one event from the shell, or JSONL from standard input
     Append(Append),
+    /// Seal what can be sealed: records become columns with an index
+    Seal,
+    /// One full round of upkeep: seal, merge, archive, expire
+    Maintain(Maintain),
     /// Verify every checksum and invariant of the store
-    Check,
+    Check(Check),
+    /// Print a file of a store for a human
+    Dump(Dump),
     /// Measure this machine, in a temporary store
     Bench(Bench),
     /// Make a store of lifelike agent events and ask it the first questions
@@ -199,16 +205,37 @@ pub(crate) struct Demo {
     pub(crate) events: usize,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Maintain {
+    /// Say what would be done and why, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Also decode every record of sealed segments, and ask the index for its words
+    #[arg(long)]
+    pub(crate) deep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dump {
+    /// The file: a manifest, an active file, a segment, a lock
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Also the records
+    #[arg(long)]
+    pub(crate) rows: bool,
+}
+
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
 const RESERVED: &[&str] = &[
     "track",
     "count",
     "budget",
-    "seal",
-    "maintain",
     "health",
     "repair",
-    "dump",
     "backup",
     "restore",
     "forget",

@@ -5,14 +5,15 @@ use std::io::Write as _;
 use logq_engine::{CheckReport, Gap};
 use serde_json::{Value, json};
 
-use crate::args::Output;
+use crate::args::{Check, Output};
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ui;
 
 /// Checks; exit 1 when there is damage.
-pub(crate) fn run(config: &Config) -> Outcome {
-    let report = super::open_to_read(config)?.check()?;
+pub(crate) fn run(config: &Config, args: &Check) -> Outcome {
+    let store = super::open_to_read(config)?;
+    let report = if args.deep { store.check_deep()? } else { store.check()? };
     let text = match config.output() {
         Output::Table => lines(&report),
         Output::Json => format!("{:#}\n", as_json(&report)),
@@ -29,11 +30,14 @@ pub(crate) fn run(config: &Config) -> Outcome {
 }
 
 fn lines(report: &CheckReport) -> String {
-    let CheckReport { files, frames, records, bytes, torn, damage } = report;
+    let CheckReport { files, segments, blocks, frames, records, bytes, torn, damage } = report;
     let mut out: String =
         damage.iter().map(|gap| format!("damage: {}\n", ui::visible(&gap.to_string()))).collect();
-    let (files, frames) = (ui::count(*files, "file"), ui::count(*frames, "frame"));
-    let verified = format!("{files}, {frames}, {}, {}", ui::count(*records, "record"), ui::size(*bytes));
+    let counts = [(*files, "file"), (*segments, "segment"), (*blocks, "block"), (*frames, "frame")];
+    let counts = counts.into_iter().filter(|(number, what)| 0 < *number || *what == "file");
+    let mut verified: Vec<String> = counts.map(|(number, what)| ui::count(number, what)).collect();
+    verified.extend([ui::count(*records, "record"), ui::size(*bytes)]);
+    let verified = verified.join(", ");
     out += &match damage.len() {
         0 => format!("verified {verified}: no damage\n"),
         1 => format!("verified {verified}: 1 damaged place\n"),
@@ -48,12 +52,14 @@ fn lines(report: &CheckReport) -> String {
 }
 
 fn as_json(report: &CheckReport) -> Value {
-    let CheckReport { files, frames, records, bytes, torn, damage: places } = report;
+    let CheckReport { files, segments, blocks, frames, records, bytes, torn, damage: places } = report;
     let places: Vec<Value> = places.iter().map(damage).collect();
-    json!({"files": files, "frames": frames, "records": records, "bytes": bytes, "torn": torn, "damage": places})
+    json!({"files": files, "segments": segments, "blocks": blocks, "frames": frames, "records": records,
+        "bytes": bytes, "torn": torn, "damage": places})
 }
 
-fn damage(gap: &Gap) -> Value {
+/// One damaged place.
+pub(super) fn damage(gap: &Gap) -> Value {
     let Gap { file, offset, len, records, what } = gap;
     let first = records.map(|(first, _)| first.to_string());
     let count = records.map(|(_, count)| count);

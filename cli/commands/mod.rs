@@ -4,8 +4,11 @@ pub(crate) mod append;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod dump;
 pub(crate) mod import;
+pub(crate) mod maintain;
 pub(crate) mod query;
+pub(crate) mod seal;
 
 use logq_engine::{Options, Store};
 
@@ -19,7 +22,10 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Query(args) => query::run(config, &args),
         Command::Import(args) => import::run(config, &args),
         Command::Append(args) => append::run(config, &args),
-        Command::Check => check::run(config),
+        Command::Seal => seal::run(config),
+        Command::Maintain(args) => maintain::run(config, &args),
+        Command::Check(args) => check::run(config, &args),
+        Command::Dump(args) => dump::run(config, &args),
         Command::Bench(args) => bench::run(config, &args),
         Command::Demo(args) => demo::run(config, &args),
     }

@@ -19,6 +19,7 @@ mod check;
 mod column;
 pub mod compare;
 mod core;
+mod dump;
 mod error;
 mod event;
 mod field;
@@ -46,6 +47,7 @@ pub mod value;
 mod writer;
 
 pub use check::CheckReport;
+pub use dump::dump;
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
 pub use format::frame::{ImportProgress, RECORD_SIZE_MAX, SourceId};

@@ -31,7 +31,7 @@ fn words_that_nobody_quoted_are_one_query() {
 #[test]
 fn a_verb_of_another_version_is_a_bad_call_that_says_so() {
     let place = Place::new();
-    for verb in ["health", "budget", "seal", "export", "man"] {
+    for verb in ["health", "budget", "repair", "export", "man"] {
         let ran = place.run([verb]).ends(2, &format!("logq: this version has no command `{verb}`\nhelp: "));
         assert_eq!(ran.out, "");
     }
@@ -55,7 +55,10 @@ fn no_store_is_exit_2_with_the_way_out() {
     let ran = place.run(["tokens last 24h"]).ends(2, "help: ");
     assert!(ran.err.starts_with("logq: ") && ran.err.contains("logq import"), "{}", ran.err);
     assert_eq!(ran.out, "");
-    place.run(["check"]).ends(2, "help: ");
+    for verb in [&["check"][..], &["check", "--deep"], &["seal"], &["maintain"], &["maintain", "--dry-run"]] {
+        let ran = place.run(verb).ends(2, "help: ");
+        assert!(ran.err.contains("logq import") && ran.out.is_empty(), "{verb:?}: {ran:?}");
+    }
     assert!(!place.store().exists(), "a question made a store");
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod import;
 mod output;
 mod suites;
+mod upkeep;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

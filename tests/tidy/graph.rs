@@ -25,7 +25,7 @@ const CRATES: &[Crate] = &[
             &["core"],
             &["slot"],
             &["snapshot"],
-            &["scan", "writer", "check"],
+            &["scan", "writer", "check", "dump"],
             &["store", "fuzzing"],
         ],
     },

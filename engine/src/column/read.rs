@@ -137,6 +137,11 @@ impl<'a> Column<'a> {
         self.starts.get(group as usize).copied().unwrap_or(self.len())
     }
 
+    /// Pages of the chunk, a dictionary's among them.
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
     /// Values in a group.
     pub(crate) fn group_len(&self, group: u32) -> u32 {
         self.group_start(group.saturating_add(1)) - self.group_start(group)

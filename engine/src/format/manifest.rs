@@ -246,6 +246,13 @@ impl Op {
         }
     }
 
+    /// Bytes that the operation takes in an edit.
+    pub(crate) fn size(&self) -> usize {
+        let mut out = Vec::new();
+        self.encode(&mut out);
+        out.len()
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Create { slot, number, salt, first_sequence, capacity, rehomes } => {

@@ -17,7 +17,7 @@ pub(crate) struct IndexBuilder {
 impl IndexBuilder {
     /// An index of all tokens.
     pub(crate) fn new() -> Self {
-        Self { words: Some(GroupWords::default()), ..Self::without_words() }
+        Self { words: Some(GroupWords::new()), ..Self::without_words() }
     }
 
     /// An index of the tokens that are no words: enough for a segment that is scanned quickly.
@@ -76,8 +76,9 @@ impl IndexBuilder {
     }
 }
 
-/// The words of a segment: each is known once, with the last group that it came in, so that a group's words
-/// are at hand without duplicates when the group ends.
+/// The words of the current group, each once, and the index of those before. The set is used again for one
+/// group after the other: a place that another group filled is free, so nothing is cleared between them and
+/// what is looked at stays small and warm.
 #[derive(Default)]
 struct GroupWords {
     /// Open addressing; a power of two, of which half are free at least.
@@ -85,9 +86,9 @@ struct GroupWords {
     len: usize,
     /// The texts of the words that do not fit a place, without gaps.
     long: String,
-    /// The words of the current group.
+    /// The words, a [`SEPARATOR`] behind each.
     fresh: String,
-    /// The number of the current group.
+    /// The number of the group, counted from 1.
     group: u32,
     /// Made when the first group ends.
     index: Option<tantivy::Result<WordsBuilder>>,
@@ -100,7 +101,7 @@ struct Place {
     low: u64,
     /// The other bytes of a short word. Of a long one [`LONG`], where its text starts, and its length.
     high: u64,
-    /// The last group that has it, counted from 1; 0 is a free place.
+    /// The group that has it.
     group: u32,
 }
 
@@ -136,16 +137,17 @@ impl Place {
 }
 
 impl GroupWords {
+    fn new() -> Self {
+        Self { group: 1, ..Self::default() }
+    }
+
     #[inline]
     fn add_short(&mut self, word: Short) {
         let (low, high) = (word.low, word.high);
-        let at = self.find(Place::home(low, high), |place, _| (place.low, place.high) == (low, high));
-        let place = &mut self.places[at];
-        if place.group == self.group + 1 {
-            return;
-        }
-        self.len += usize::from(place.group == 0);
-        *place = Place { low, high, group: self.group + 1 };
+        let found = self.find(Place::home(low, high), |place, _| (place.low, place.high) == (low, high));
+        let Some(at) = found else { return };
+        self.places[at] = Place { low, high, group: self.group };
+        self.len += 1;
         let bytes = word.bytes();
         let text = bytes.get(..word.len).and_then(|bytes| std::str::from_utf8(bytes).ok());
         self.fresh.push_str(text.expect("BUG: a token is text"));
@@ -154,25 +156,19 @@ impl GroupWords {
 
     fn add_long(&mut self, word: &str) {
         let hash = hash(word.as_bytes());
-        let at = self.find(Place::home(hash, LONG), |place, long| place.is(hash, word, long));
-        let place = &mut self.places[at];
-        if place.group == self.group + 1 {
-            return;
-        }
-        if place.group == 0 {
-            *place =
-                Place { low: hash, high: LONG | (self.long.len() as u64) << 8 | word.len() as u64, group: 0 };
-            self.long.push_str(word);
-            self.len += 1;
-        }
-        place.group = self.group + 1;
+        let found = self.find(Place::home(hash, LONG), |place, long| place.is(hash, word, long));
+        let Some(at) = found else { return };
+        let high = LONG | (self.long.len() as u64) << 8 | word.len() as u64;
+        self.places[at] = Place { low: hash, high, group: self.group };
+        self.len += 1;
+        self.long.push_str(word);
         self.fresh.push_str(word);
         self.fresh.push(SEPARATOR);
     }
 
-    /// The place of a word, or the free one that it belongs in.
+    /// The free place that a word belongs in; `None` when the group has it.
     #[inline]
-    fn find(&mut self, home: u64, is_it: impl Fn(&Place, &str) -> bool) -> usize {
+    fn find(&mut self, home: u64, is_it: impl Fn(&Place, &str) -> bool) -> Option<usize> {
         if self.places.len() <= 2 * self.len {
             self.grow();
         }
@@ -181,8 +177,11 @@ impl GroupWords {
         let mut at = home as usize & mask;
         loop {
             let place = &self.places[at];
-            if place.group == 0 || is_it(place, &self.long) {
-                return at;
+            if place.group != self.group {
+                return Some(at);
+            }
+            if is_it(place, &self.long) {
+                return None;
             }
             at = (at + 1) & mask;
         }
@@ -192,8 +191,9 @@ impl GroupWords {
     fn grow(&mut self) {
         let larger = vec![Place::default(); (2 * self.places.len()).max(PLACES_MIN)];
         for place in std::mem::replace(&mut self.places, larger) {
-            if place.group != 0 {
-                let at = self.find(place.own_home(), |_, _| false);
+            if place.group == self.group
+                && let Some(at) = self.find(place.own_home(), |_, _| false)
+            {
                 self.places[at] = place;
             }
         }
@@ -207,6 +207,8 @@ impl GroupWords {
             *index = Err(error);
         }
         self.fresh.clear();
+        self.long.clear();
+        self.len = 0;
         self.group += 1;
     }
 

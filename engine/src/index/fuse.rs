@@ -15,7 +15,7 @@ pub(super) const HEAD_SIZE: usize = 13;
 const NOTHING: u8 = 0;
 const ANYTHING: u8 = 255;
 
-/// Places are drawn from 2^18 in a row at most, as in the paper; 2^5 is more than the smallest set needs.
+/// A segment has 2^18 places at most, as in the paper.
 const BITS_MAX: u8 = 18;
 
 /// Attempts that find no order to fill a filter of distinct hashes, before it is given up for one that says
@@ -110,9 +110,7 @@ fn mix(mut hash: u64) -> u64 {
 
 #[inline]
 fn high(product: u128) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "what is left are 64 bits")]
-    let high = (product >> 64) as u64;
-    high
+    (product >> 64) as u64
 }
 
 /// Room to build filters in, one after the other.

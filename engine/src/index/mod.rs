@@ -17,7 +17,7 @@
 //!
 //! All integers are little-endian. The filters are there once, and of the words all pieces or none: without
 //! them every group may hold any word. Every byte lies under the checksum of the head or of its piece, and a
-//! piece is verified before it is first used. tantivy, which believes what it reads, sees verified bytes only.
+//! piece is verified before it is first used: above all those that tantivy reads, which believes them.
 
 mod builder;
 mod directory;
@@ -230,6 +230,12 @@ impl Index {
         }
         self.filters()?;
         if self.words.is_empty() { Ok(()) } else { self.words()?.verify() }
+    }
+
+    /// What the index is made of: names, places in the index, and whether the checksum holds.
+    pub(crate) fn pieces(&self) -> Vec<(&'static str, Range<usize>, bool)> {
+        let named = std::iter::once(("filters", &self.filters)).chain(FILES.iter().copied().zip(&self.words));
+        named.map(|(name, piece)| (name, piece.range.clone(), self.sound(piece, name).is_ok())).collect()
     }
 
     fn piece(&self, piece: &Piece) -> &[u8] {

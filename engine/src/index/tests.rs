@@ -184,6 +184,34 @@ fn every_flipped_byte_and_every_cut_is_found() {
     assert!(Index::open(bytes(built), 4).is_err(), "another segment's index");
 }
 
+#[test]
+fn bytes_that_tantivy_chokes_on_behind_right_checksums_are_damage() {
+    let mut corpus = small();
+    corpus.extend((0..150).map(|at: usize| vec![format!("common {}", "x".repeat(at % 40 + 1))]));
+    let groups = u32::try_from(corpus.len()).unwrap();
+    let built = build(IndexBuilder::new(), &corpus);
+    let (head, mut end) = super::Head::read(&built).unwrap();
+    let mut damaged = 0;
+    for (number, piece) in head.pieces.iter().enumerate() {
+        let range = end..end + usize::try_from(piece.size).unwrap();
+        end = range.end;
+        for at in range.clone() {
+            let mut bad = built.clone();
+            bad[at] ^= 0xff;
+            let mut head = head.clone();
+            head.pieces[number] = super::HeadPiece::of(piece.kind, &bad[range.clone()]);
+            let head = head.write();
+            bad[..head.len()].copy_from_slice(&head);
+            // The head holds, so whatever is wrong shows in an answer; it may be a wrong one.
+            let index = Index::open(bytes(bad), groups).unwrap();
+            let answers =
+                ["common", "connection", "xxx", "30s"].map(|token| index.candidates(token).is_err());
+            damaged += u32::from(answers.contains(&true) | index.verify().is_err());
+        }
+    }
+    assert!(100 < damaged, "{damaged}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -208,45 +236,4 @@ proptest! {
     fn any_bytes_are_an_index_or_damaged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         fuzz(&bytes);
     }
-}
-
-#[test]
-fn zz_probe_tantivy() {
-    let mut corpus = small();
-    for at in 0..600_u32 { corpus.push(vec![format!("common word{}", "abcdefghij".chars().nth((at % 10) as usize).unwrap()), "x".repeat((at % 40) as usize + 1)]); }
-    let n = corpus.len() as u32;
-    let built = build(IndexBuilder::new(), &corpus);
-    let (head, end) = super::Head::read(&built).unwrap();
-    let mut start = end + head.pieces[0].size as usize;
-    let (mut panics, mut errs, mut same, mut wrong, mut total) = (0, 0, 0, 0, 0);
-    let good = open(&built, corpus.len());
-    for (k, piece) in head.pieces.iter().enumerate().skip(1) {
-        let (mut p, mut t) = (0, 0);
-        let size = piece.size as usize;
-        for at in start..start + size {
-            for flip in [1u8, 0x80, 0xff] {
-                let mut bad = built.clone();
-                bad[at] ^= flip;
-                let mut h = head.clone();
-                h.pieces[k] = super::HeadPiece::of(h.pieces[k].kind, &bad[start..start + size]);
-                let hb = h.write();
-                bad[..hb.len()].copy_from_slice(&hb);
-                let r = std::panic::catch_unwind(|| {
-                    let ix = Index::open(bytes(bad), n)?;
-                    let mut v = Vec::new();
-                    for t in ["common", "connection", "worda", "xx", "zzz"] { v.push(ix.candidates(t)?); }
-                    let _ = ix.verify();
-                    Ok::<_, super::Damaged>(v)
-                });
-                total += 1; t += 1;
-                match r { Err(_) => { panics += 1; p += 1 } Ok(Err(_)) => errs += 1, Ok(Ok(v)) => {
-                    let g: Vec<_> = ["common", "connection", "worda", "xx", "zzz"].iter().map(|t| good.candidates(t).unwrap()).collect();
-                    if g == v { same += 1 } else { wrong += 1 }
-                } }
-            }
-        }
-        eprintln!("PROBE kind {} size {size}: {p} panics of {t}", piece.kind);
-        start += size;
-    }
-    eprintln!("PROBE total {total} panics {panics} errs {errs} same {same} wrong {wrong}");
 }

@@ -61,7 +61,6 @@ fn halves(bytes: &[u8; SHORT_SIZE_MAX]) -> (u64, u64) {
     let all = u128::from_le_bytes(*bytes);
     #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
     let low = all as u64;
-    #[expect(clippy::cast_possible_truncation, reason = "what is left are 64 bits")]
     let high = (all >> 64) as u64;
     (low, high)
 }

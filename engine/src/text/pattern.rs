@@ -636,7 +636,10 @@ mod tests {
     fn a_test_of_whole_tokens_requires_them() {
         let required = |test: TextTest| test.required_tokens();
         assert_eq!(required(TextTest::word("read-Only")), ["read", "Only"]);
-        assert_eq!(required(TextTest::exact_case("Error \u{8d85}\u{65f6}")), ["Error", "\u{8d85}", "\u{65f6}"]);
+        assert_eq!(
+            required(TextTest::exact_case("Error \u{8d85}\u{65f6}")),
+            ["Error", "\u{8d85}", "\u{65f6}"]
+        );
         assert_eq!(required(TextTest::prefix("read on")), ["read"]);
         // The blank ends the last token.
         assert_eq!(required(TextTest::prefix("read on ")), ["read", "on"]);

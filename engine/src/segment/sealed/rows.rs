@@ -28,8 +28,16 @@ pub(crate) struct Rows<'s> {
 impl<'s> Rows<'s> {
     /// Stands before the first row.
     pub(crate) fn new(segment: &'s Segment) -> Result<Self, Gap> {
+        let mut rows = Self::before(segment);
+        rows.fill()?;
+        Ok(rows)
+    }
+
+    /// Stands before the first row, which the first [`Rows::advance`] reads. After an error the next goes on
+    /// behind what is damaged.
+    pub(crate) fn before(segment: &'s Segment) -> Self {
         let average = segment.footer.raw / segment.footer.records.max(1);
-        let mut rows = Self {
+        Self {
             segment,
             next_block: 0,
             reader: None,
@@ -40,9 +48,7 @@ impl<'s> Rows<'s> {
             at: 0,
             blocks: 0,
             row_size: usize::try_from(average).unwrap_or(usize::MAX),
-        };
-        rows.fill()?;
-        Ok(rows)
+        }
     }
 
     /// The current row; none at the end.
@@ -88,7 +94,10 @@ impl<'s> Rows<'s> {
                 }
                 self.begin_block()?;
             }
-            self.read_group()?;
+            if let Err(gap) = self.read_group() {
+                self.heads.clear();
+                return Err(gap);
+            }
         }
         Ok(())
     }

@@ -1,0 +1,183 @@
+//! `seal`, `maintain` and `dump`: what they say is what they did, and nothing changes for a reader.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use super::{Place, Ran};
+
+/// A day that is long after every test.
+const LATER: &str = "2100-01-01T00:00:00Z";
+
+fn filled() -> Place {
+    let place = Place::new();
+    for at in 0..6 {
+        let message = format!("message=needle{at} in the hay");
+        place.run(["append", &message, "kind=ai", "model=llama3.2", &format!("n={at}")]).good();
+    }
+    place
+}
+
+/// The segments, wherever they lie.
+fn segments(place: &Place) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![place.store()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "seg") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn dump(place: &Place, file: &std::path::Path) -> Ran {
+    place.run(["dump", "--rows", file.to_str().unwrap()])
+}
+
+/// Flips the byte where `needle` stands, or that in the middle.
+fn damage(file: &std::path::Path, needle: &[u8]) {
+    let mut bytes = fs::read(file).unwrap();
+    let found = bytes.windows(needle.len()).position(|window| window == needle);
+    let at = found.unwrap_or(bytes.len() / 4);
+    bytes[at] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn sealing_says_what_it_did_and_changes_no_answer() {
+    let place = filled();
+    let query = "events where message contains needle | sort n";
+    let before = place.json(query)["rows"].clone();
+    assert_eq!(before.as_array().map(Vec::len), Some(6));
+    let ran = place.run(["seal"]).good();
+    assert!(ran.out.contains("sealed 6 records into 1 segment; nothing stays"), "{}", ran.out);
+    assert_eq!((segments(&place).len(), place.active_files().len()), (1, 0));
+    assert_eq!(place.json(query)["rows"], before);
+    let ran = place.run(["seal"]).good();
+    assert_eq!(ran.out, "nothing to seal: nothing stays in active files\n");
+    let json = place.run(["check", "--deep", "-o", "json"]).good().json();
+    assert_eq!((&json["segments"], &json["blocks"], &json["records"]), (&1.into(), &1.into(), &6.into()));
+    let ran = place.run(["check"]).good();
+    assert!(ran.out.starts_with("verified 1 file, 1 segment, 1 block, 6 records, "), "{}", ran.out);
+}
+
+#[test]
+fn records_of_a_live_writer_stay_and_are_counted() {
+    let place = filled();
+    let mut command = place.command(["append", "--durability", "synced", "--ack", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"{\"message\":\"still here\"}\n").unwrap();
+    input.flush().unwrap();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut id = String::new();
+    std::io::BufRead::read_line(&mut said, &mut id).unwrap();
+    assert!(id.contains('-'), "{id}");
+    let json = place.run(["seal", "-o", "json"]).good().json();
+    let sealed: u64 = json["steps"].as_array().unwrap().iter().map(|step| step["records"].as_u64().unwrap()).sum();
+    // The live writer may go on in the file that the others left; then all of it stays.
+    let stay = json["unsealed"].as_u64().unwrap();
+    assert_eq!(sealed + stay, 7, "{json}");
+    assert!(0 < stay, "{json}");
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    place.run(["seal"]).good();
+    assert_eq!(place.count(), 7);
+}
+
+#[test]
+fn a_dry_run_explains_and_does_nothing() {
+    let place = filled();
+    place.run(["seal"]).good();
+    let before = segments(&place);
+    let ran = place.run(["--now", LATER, "maintain", "--dry-run"]).good();
+    assert!(ran.out.starts_with("roll   6 records, "), "{}", ran.out);
+    assert!(ran.out.contains("segments/") && ran.out.contains("arrived over 7d00h ago"), "{}", ran.out);
+    assert!(ran.out.contains("1 step would be done, and nothing was"), "{}", ran.out);
+    let json = place.run(["--now", LATER, "maintain", "--dry-run", "-o", "json"]).good().json();
+    assert_eq!((&json["dry_run"], &json["steps"][0]["step"]), (&true.into(), &"roll".into()));
+    assert!(json["steps"][0]["why"].as_str().is_some_and(|why| why.contains("7d00h")), "{json}");
+    assert_eq!(segments(&place), before);
+}
+
+#[test]
+fn a_round_on_a_later_clock_rolls_into_the_archive() {
+    let place = filled();
+    let mut command = place.command(["maintain", "-o", "json"]);
+    let ran = super::run(command.env("LOGQ_NOW", LATER), b"").good();
+    let json = ran.json();
+    let steps: Vec<&str> =
+        json["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["seal", "roll"], "{json}");
+    assert_eq!(json["unsealed"], 0);
+    let found = segments(&place);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with(place.store().join("archive")), "{found:?}");
+    assert_eq!(place.count(), 6);
+    place.run(["check", "--deep"]).good();
+    let ran = place.run(["maintain"]).good();
+    assert_eq!(ran.out, "nothing to do; 0 unsealed records\n");
+}
+
+#[test]
+fn a_damaged_segment_is_left_as_it_is_and_named() {
+    let place = filled();
+    place.run(["seal"]).good();
+    let file = segments(&place).remove(0);
+    damage(&file, b"needle");
+    let name = file.strip_prefix(place.store()).unwrap().to_str().unwrap();
+    let ran = place.run(["check"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains(name), "{}", ran.out);
+    let ran = place.run(["--now", LATER, "maintain"]).ends(3, name);
+    assert!(ran.err.contains("left as it is"), "{}", ran.err);
+    assert_eq!(segments(&place), [file.clone()]);
+    let ran = dump(&place, &file).ends(3, "damaged piece");
+    assert!(ran.out.contains("DAMAGED"), "{}", ran.out);
+}
+
+#[test]
+fn a_dump_shows_every_kind_of_file() {
+    let place = filled();
+    place.run(["append", "message=\u{1b}[31mred"]).good();
+    let active = place.active_files().remove(0);
+    let ran = dump(&place, &active).good();
+    assert!(ran.out.starts_with("active file 1 of slot 0"), "{}", ran.out);
+    assert_eq!(ran.out.matches("  frame, ").count(), 7, "{}", ran.out);
+    assert!(ran.out.contains("message=\"needle3 in the hay\" ") && !ran.out.contains('\u{1b}'), "{}", ran.out);
+    place.run(["seal"]).good();
+    let ran = place.run(["dump", place.store().join("MANIFEST").to_str().unwrap()]).good();
+    for said in ["manifest, ", "create active/0-1.log", "add segments/", "replace active/0-1.log"] {
+        assert!(ran.out.contains(said), "{said:?} is not in {}", ran.out);
+    }
+    let segment = segments(&place).remove(0);
+    // Outside a store too.
+    let copy = place.write("copy", fs::read(segment).unwrap());
+    let ran = dump(&place, &copy).good();
+    for said in ["segment ", "block 0", "(Time): ", "    model: Constant", "  index, ", "message=\"needle3 in the hay\""] {
+        assert!(ran.out.contains(said), "{said:?} is not in {}", ran.out);
+    }
+    let ran = place.run(["dump", place.store().join("active/0.lock").to_str().unwrap()]).good();
+    assert!(ran.out.starts_with("lock of slot 0, taken "), "{}", ran.out);
+    place.run(["dump", place.store().join("maintenance.lock").to_str().unwrap()]).good();
+    let other = place.write("other", "text");
+    place.run(["dump", other.to_str().unwrap()]).ends(2, "no file of a store");
+    place.run(["dump", place.path("absent").to_str().unwrap()]).ends(3, "cannot be read");
+}
+
+#[test]
+fn a_dump_goes_on_behind_damage() {
+    let place = filled();
+    let file = place.active_files().remove(0);
+    damage(&file, b"needle2");
+    let ran = dump(&place, &file).ends(3, "1 damaged piece");
+    assert!(ran.out.contains("DAMAGED: the payload of this frame"), "{}", ran.out);
+    assert!(ran.out.contains("needle1") && ran.out.contains("needle5"), "{}", ran.out);
+}
