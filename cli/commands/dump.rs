@@ -12,7 +12,9 @@ use crate::ui;
 pub(crate) fn run(config: &Config, args: &Dump) -> Outcome {
     if !matches!(config.output(), Output::Table) {
         let other = config.output().as_str();
-        return Err(Failure::bad(format!("dump cannot write {other}")).help("it prints text for a human only"));
+        return Err(
+            Failure::bad(format!("dump cannot write {other}")).help("it prints text for a human only")
+        );
     }
     let mut out = ui::stdout();
     let mut written: io::Result<()> = Ok(());

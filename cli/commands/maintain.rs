@@ -26,7 +26,8 @@ impl Shown {
             Output::Table => Ok(Self::Table),
             Output::Json => Ok(Self::Json),
             other => {
-                Err(Failure::bad(format!("{verb} cannot write {}", other.as_str())).help("use -o table or json"))
+                Err(Failure::bad(format!("{verb} cannot write {}", other.as_str()))
+                    .help("use -o table or json"))
             }
         }
     }
@@ -35,8 +36,7 @@ impl Shown {
 /// Does one round; a dry run opens the store for reading.
 pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
     let format = Shown::of(config, "maintain")?;
-    let options =
-        Options { create: false, maintain: false, read_only: args.dry_run, ..Options::default() };
+    let options = Options { create: false, maintain: false, read_only: args.dry_run, ..Options::default() };
     let store = Store::open(config.store()?, options.clone())?;
     let now = config.now()?.unwrap_or_else(|| store.now());
     let upkeep = if args.dry_run { store.plan_upkeep(now)? } else { store.maintain(now)? };
@@ -61,7 +61,9 @@ pub(super) fn show(
     out.write_all(text.as_bytes())?;
     out.flush()?;
     for gap in &upkeep.damage {
-        config.ui.complain(&Failure::broken(format!("left as it is: {gap}")).help("`logq check` lists every damaged place"));
+        config.ui.complain(
+            &Failure::broken(format!("left as it is: {gap}")).help("`logq check` lists every damaged place"),
+        );
     }
     Ok(if upkeep.damage.is_empty() { Exit::Done } else { Exit::Broken })
 }

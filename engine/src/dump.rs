@@ -84,7 +84,8 @@ fn not_ours(path: &Path) -> Error {
 }
 
 fn newer(version: u32, path: &Path) -> Error {
-    let what = format!("the file has format {version}, and this version of logq knows {VERSION}: use a newer logq");
+    let what =
+        format!("the file has format {version}, and this version of logq knows {VERSION}: use a newer logq");
     Error::new(ErrorKind::Version, what).at(path)
 }
 
@@ -177,7 +178,9 @@ fn operation(op: &Op) -> String {
                 let failed = FileName::Active { slot, number: rehomes.number };
                 format!(", takes over {} from record {slot}-{} on", failed.relative(), rehomes.from)
             });
-            format!("create {file}: from record {slot}-{first_sequence} on, {capacity} bytes, salt {salt:016x}{rehomes}")
+            format!(
+                "create {file}: from record {slot}-{first_sequence} on, {capacity} bytes, salt {salt:016x}{rehomes}"
+            )
         }
         Op::Done { slot, number, done } => format!(
             "done {}: {} records up to {slot}-{}, ends at {}, promised up to {}, {}, times {} to {}",
@@ -191,7 +194,10 @@ fn operation(op: &Op) -> String {
             time(done.time_max),
         ),
         Op::Slot { slot, end } => {
-            format!("slot {slot}: gone up to file {}, goes on at record {slot}-{}", end.number, end.next_sequence)
+            format!(
+                "slot {slot}: gone up to file {}, goes on at record {slot}-{}",
+                end.number, end.next_sequence
+            )
         }
         Op::Add { id, entry } => format!(
             "add {}: {} records, {} bytes, times {} to {}, arrived {} to {}",

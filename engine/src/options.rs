@@ -65,6 +65,9 @@ pub struct Options {
     pub archive_after: Option<Duration>,
     /// Segments whose youngest arrival is so long ago are deleted; `None`: never. Default: `None`.
     pub retain_for: Option<Duration>,
+    /// Records that a segment must have for an index over its words: a smaller one is scanned as fast.
+    /// Default: 65,536.
+    pub word_index_min: u64,
     /// How long a replaced file waits for readers that may be about to open it. Default: 10 minutes.
     pub reader_grace: Duration,
 }
@@ -81,6 +84,7 @@ impl Default for Options {
             maintain: true,
             archive_after: Some(Duration::from_hours(7 * 24)),
             retain_for: None,
+            word_index_min: 65_536,
             reader_grace: Duration::from_mins(10),
         }
     }

@@ -8,8 +8,9 @@
 //! query  tokens by model         asked by itself, with the lines up to the next empty one as its answer
 //! ```
 //!
-//! A case runs on one writer's store and on a store of three writers that took turns, each with every optimiser rule on,
-//! with all of them off, and with each one alone off; it must say the same each time. `UPDATE=1` fills the answers in.
+//! A case runs on one writer's store and on a store of three writers that took turns, each of them active, sealed,
+//! merged, archived and mixed, with every optimiser rule on, on one thread and on four, with all rules off, and with each
+//! one alone off; it must say the same each time. `UPDATE=1` fills the answers in.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +19,7 @@ use std::path::Path;
 use logq_engine::Store;
 use logq_query::{Answer, Query, RowShape, Rule, Session};
 
-use crate::data::{self, NOW};
+use crate::data::{self, Layout, NOW};
 
 #[test]
 fn every_case_gives_its_answer() {
@@ -56,10 +57,12 @@ fn run_file(text: &str) -> (String, Vec<String>) {
         match word {
             "data" => {
                 let events = data::events(rest);
-                for writers in [1, 3] {
-                    let dir = tempfile::tempdir().unwrap();
-                    stores.push(data::store(dir.path(), &events, writers));
-                    dirs.push(dir);
+                for layout in Layout::ALL {
+                    for writers in [1, 3] {
+                        let dir = tempfile::tempdir().unwrap();
+                        stores.push(data::store_as(dir.path(), &events, writers, layout));
+                        dirs.push(dir);
+                    }
                 }
             }
             "zone" => session.zone = logq_query::zone(rest).unwrap(),
@@ -103,10 +106,19 @@ fn answers(stores: &[Store], text: &str, session: &Session) -> String {
     let mut sets = vec![Rule::ALL.to_vec(), Vec::new()];
     sets.extend(Rule::ALL.map(|off| Rule::ALL.into_iter().filter(|rule| *rule != off).collect()));
     let mut first: Option<String> = None;
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let (one, four) = (pool(1), pool(4));
+    let runs = sets.iter().enumerate().flat_map(|(at, rules)| {
+        // The second time around with all rules on.
+        let again = (at == 0).then_some((rules, &four));
+        std::iter::once((rules, &one)).chain(again)
+    });
+    let runs: Vec<_> = runs.collect();
     for store in stores {
-        for rules in &sets {
+        for &(rules, threads) in &runs {
             let session = Session { rules: rules.clone(), ..session.clone() };
-            let shown = match Query::parse(text).and_then(|query| query.run(store, &session)) {
+            let run = || Query::parse(text).and_then(|query| query.run(store, &session));
+            let shown = match threads.install(run) {
                 Ok(answer) => show(&answer, text),
                 Err(error) => format!("{error}\n"),
             };

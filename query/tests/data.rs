@@ -8,17 +8,56 @@ use logq_engine::{Durability, Event, Level, Options, Store, Value};
 pub(crate) const NOW: i64 = 1_795_348_800_000_000_000;
 pub(crate) const MINUTE: i64 = 60_000_000_000;
 
+/// How the records of a store lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Active,
+    Sealed,
+    Merged,
+    Archived,
+    /// Some archived, some sealed, some active.
+    Mixed,
+}
+
+impl Layout {
+    pub(crate) const ALL: [Self; 5] = [Self::Active, Self::Sealed, Self::Merged, Self::Archived, Self::Mixed];
+}
+
+/// A store of active files.
 pub(crate) fn store(dir: &Path, events: &[Event], writers: usize) -> Store {
-    let store = Store::open(dir, Options::default()).unwrap();
-    let writers: Vec<_> = (0..writers).map(|_| store.writer_with(Durability::Buffered).unwrap()).collect();
+    store_as(dir, events, writers, Layout::Active)
+}
+
+/// A store whose records lie in this way.
+pub(crate) fn store_as(dir: &Path, events: &[Event], writers: usize, layout: Layout) -> Store {
+    let options = Options { maintain: false, word_index_min: 0, ..Options::default() };
+    let store = Store::open(dir, options).unwrap();
     // Several writers take turns from the end, so that neither files nor their records are in the order of time.
-    let events: Vec<&Event> =
-        if writers.len() == 1 { events.iter().collect() } else { events.iter().rev().collect() };
-    for (at, event) in events.iter().enumerate() {
-        writers[at % writers.len()].append(event).unwrap();
+    let events: Vec<&Event> = if writers == 1 { events.iter().collect() } else { events.iter().rev().collect() };
+    let pieces = match layout {
+        Layout::Merged | Layout::Mixed => events.len().div_ceil(5).max(1),
+        _ => events.len().max(1),
+    };
+    let archive = |store: &Store| {
+        store.maintain(store.now() + 8 * 86_400_000_000_000).unwrap();
+    };
+    for (number, piece) in events.chunks(pieces).enumerate() {
+        let writers: Vec<_> =
+            (0..writers).map(|_| store.writer_with(Durability::Buffered).unwrap()).collect();
+        for (at, event) in piece.iter().enumerate() {
+            writers[at % writers.len()].append(event).unwrap();
+        }
+        for writer in writers {
+            writer.close().unwrap();
+        }
+        match (layout, number) {
+            (Layout::Active, _) | (Layout::Mixed, 3..) => {}
+            (Layout::Archived, _) | (Layout::Mixed, 1) => archive(&store),
+            (Layout::Sealed | Layout::Merged | Layout::Mixed, _) => drop(store.seal().unwrap()),
+        }
     }
-    for writer in writers {
-        writer.close().unwrap();
+    if layout == Layout::Merged {
+        store.maintain(store.now()).unwrap();
     }
     store
 }

@@ -81,7 +81,8 @@ fn records_of_a_live_writer_stay_and_are_counted() {
     std::io::BufRead::read_line(&mut said, &mut id).unwrap();
     assert!(id.contains('-'), "{id}");
     let json = place.run(["seal", "-o", "json"]).good().json();
-    let sealed: u64 = json["steps"].as_array().unwrap().iter().map(|step| step["records"].as_u64().unwrap()).sum();
+    let sealed: u64 =
+        json["steps"].as_array().unwrap().iter().map(|step| step["records"].as_u64().unwrap()).sum();
     // The live writer may go on in the file that the others left; then all of it stays.
     let stay = json["unsealed"].as_u64().unwrap();
     assert_eq!(sealed + stay, 7, "{json}");
@@ -151,7 +152,11 @@ fn a_dump_shows_every_kind_of_file() {
     let ran = dump(&place, &active).good();
     assert!(ran.out.starts_with("active file 1 of slot 0"), "{}", ran.out);
     assert_eq!(ran.out.matches("  frame, ").count(), 7, "{}", ran.out);
-    assert!(ran.out.contains("message=\"needle3 in the hay\" ") && !ran.out.contains('\u{1b}'), "{}", ran.out);
+    assert!(
+        ran.out.contains("message=\"needle3 in the hay\" ") && !ran.out.contains('\u{1b}'),
+        "{}",
+        ran.out
+    );
     place.run(["seal"]).good();
     let ran = place.run(["dump", place.store().join("MANIFEST").to_str().unwrap()]).good();
     for said in ["manifest, ", "create active/0-1.log", "add segments/", "replace active/0-1.log"] {
@@ -161,7 +166,14 @@ fn a_dump_shows_every_kind_of_file() {
     // Outside a store too.
     let copy = place.write("copy", fs::read(segment).unwrap());
     let ran = dump(&place, &copy).good();
-    for said in ["segment ", "block 0", "(Time): ", "    model: Constant", "  index, ", "message=\"needle3 in the hay\""] {
+    for said in [
+        "segment ",
+        "block 0",
+        "(Time): ",
+        "    model: Constant",
+        "  index, ",
+        "message=\"needle3 in the hay\"",
+    ] {
         assert!(ran.out.contains(said), "{said:?} is not in {}", ran.out);
     }
     let ran = place.run(["dump", place.store().join("active/0.lock").to_str().unwrap()]).good();

@@ -306,7 +306,9 @@ impl<'s> RowCheck<'s> {
         if let Some(entry) = ended {
             let said = (Some((entry.time_min, entry.time_max)), Some((entry.arrived_min, entry.arrived_max)));
             if self.rows != entry.rows || (self.time, self.arrived) != said {
-                return Err(self.wrong("a block whose rows or times are not those that the footer says".into()));
+                return Err(
+                    self.wrong("a block whose rows or times are not those that the footer says".into())
+                );
             }
         }
         (self.rows, self.time, self.arrived) = (0, None, None);
@@ -320,7 +322,8 @@ impl<'s> RowCheck<'s> {
         }
         self.last = Some(head.key);
         let writers = &self.segment.footer.writers;
-        let runs = writers.binary_search_by_key(&writer, |(writer, _)| *writer).ok().and_then(|at| writers.get(at));
+        let runs =
+            writers.binary_search_by_key(&writer, |(writer, _)| *writer).ok().and_then(|at| writers.get(at));
         let holds = |runs: &Vec<Range<u64>>| {
             let at = runs.partition_point(|run| run.end <= sequence);
             runs.get(at).is_some_and(|run| run.contains(&sequence))
@@ -330,7 +333,9 @@ impl<'s> RowCheck<'s> {
         }
         let known = |source| self.segment.footer.imports.iter().any(|progress| progress.source == source);
         if head.import.is_some_and(|source| !known(source)) {
-            return Err(self.wrong(format!("record {} of an import that the footer does not know", head.key.id)));
+            return Err(
+                self.wrong(format!("record {} of an import that the footer does not know", head.key.id))
+            );
         }
         widen(&mut self.time, head.key.time);
         widen(&mut self.arrived, head.arrived);

@@ -48,7 +48,9 @@ fn mixed(count: usize) -> Vec<Event> {
             }
             match row % 5 {
                 0 => event.field("odd", Value::Number("1.50")).field("flag", row % 2 == 0),
-                1 => event.field("odd", Value::Null).field("ratio", 0.25 * f64::from(u8::try_from(row).unwrap())),
+                1 => event
+                    .field("odd", Value::Null)
+                    .field("ratio", 0.25 * f64::from(u8::try_from(row).unwrap())),
                 2 => event.field("odd", Value::Json("[1,\"two\"]")).field("raw", Value::Bytes(&[0xff, 1])),
                 3 => event.tokens(150, 250).field("seen", at(row * 7 % 50)),
                 _ => event.field("wide.path", "deep"),
@@ -299,7 +301,11 @@ fn a_record_in_two_files_is_found() {
     forge(&paths[1], |footer| footer.writers.clone_from(&first.writers));
     let damage = store.check().unwrap().damage;
     assert_eq!(damage.len(), 1, "{damage:#?}");
-    assert!(damage[0].what.contains(&FileName::Segment { id: first.id, day: None }.relative()), "{}", damage[0]);
+    assert!(
+        damage[0].what.contains(&FileName::Segment { id: first.id, day: None }.relative()),
+        "{}",
+        damage[0]
+    );
     // A sealed record that is in an active file too.
     let writer = store.writer().unwrap();
     writer.append_batch(&mixed(3)).unwrap();

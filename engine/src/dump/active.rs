@@ -81,7 +81,8 @@ fn frame(
     rows: bool,
     out: &mut Out<'_>,
 ) -> ControlFlow<()> {
-    let Header { payload_size, count, first_sequence, promise, arrived, batch_index, batch_count, .. } = *header;
+    let Header { payload_size, count, first_sequence, promise, arrived, batch_index, batch_count, .. } =
+        *header;
     let arrived = time(arrived);
     if header.is_close() {
         out.line(&format!("{offset:>10}  close, promise {promise}, at {arrived}"))?;

@@ -51,7 +51,10 @@ fn show_footer(footer: &Footer, out: &mut Out<'_>) -> ControlFlow<()> {
         out.line(&format!("  replaced {}{after}", place.file().relative()))?;
     }
     for (slot, end) in &footer.slots {
-        out.line(&format!("  slot {slot}: gone up to file {}, record {slot}-{}", end.number, end.next_sequence))?;
+        out.line(&format!(
+            "  slot {slot}: gone up to file {}, record {slot}-{}",
+            end.number, end.next_sequence
+        ))?;
     }
     for (writer, runs) in &footer.writers {
         for Range { start, end } in runs {
@@ -104,7 +107,10 @@ fn show_block(segment: &Segment, number: u32, out: &mut Out<'_>) -> ControlFlow<
     }
     let (names, shapes) = (block.head.names.len(), block.head.shapes.len());
     let head = start.saturating_add(entry.columns_size);
-    out.line(&format!("{head:>10}    head, {} bytes, {names} names, {shapes} shapes of rows", entry.head_size))
+    out.line(&format!(
+        "{head:>10}    head, {} bytes, {names} names, {shapes} shapes of rows",
+        entry.head_size
+    ))
 }
 
 fn name(block: &Block, number: u32) -> &str {
@@ -188,7 +194,8 @@ fn show_rows(segment: &Segment, out: &mut Out<'_>) -> ControlFlow<()> {
             continue;
         }
         let Some(head) = rows.head() else { return ControlFlow::Continue(()) };
-        let mut line = format!("{:>10}    {} {} arrived {}", "", head.key.id, time(head.key.time), time(head.arrived));
+        let mut line =
+            format!("{:>10}    {} {} arrived {}", "", head.key.id, time(head.key.time), time(head.arrived));
         if let Some(source) = head.import {
             line += &format!(" import {source}");
         }

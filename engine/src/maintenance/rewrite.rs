@@ -104,7 +104,8 @@ impl Step<'_> {
         if rows.is_empty() {
             return Ok(made);
         }
-        let plan = Plan { rows: rows.len() as u64, archive: false, sum: false };
+        let words = self.core.options.word_index_min <= rows.len() as u64;
+        let plan = Plan { words, archive: false, sum: false };
         let id = self.state.next_segment;
         let mut builder = SegmentBuilder::begin(self.vfs(), self.dir(), self.state.store, id, plan)?;
         match self.fill(&mut builder, &frames, &rows) {
@@ -190,7 +191,8 @@ impl Step<'_> {
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
         let mut outputs = Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
-        let plan = Plan { rows, archive: by_day || day.is_some(), sum: true };
+        let words = self.core.options.word_index_min <= rows;
+        let plan = Plan { words, archive: by_day || day.is_some(), sum: true };
         let merged = self.merge(&segments, &mut outputs, plan, day, by_day);
         if let Err(stopped) = merged.and_then(|()| outputs.end_all()) {
             outputs.abandon();

@@ -56,7 +56,7 @@ impl SealedPart<'_> {
         let compiled = self.scan.predicate.compile(&mut columns);
         let lanes = self.lanes(&mut reader, &columns, &compiled)?;
         let mut tree = Tree::new(&compiled, &lanes.slots, &lanes.all, &reader);
-        let lookup = Lookup::new(self.segment, self.block, reader.groups(), self.scan.index);
+        let lookup = Lookup::new(self.segment, self.block, self.scan.index);
         let groups = tree.groups(&reader, &lookup);
         let bytes = (self.entry.columns_size + self.entry.head_size) / u64::from(reader.groups().max(1));
         for group in (0..reader.groups()).rev() {

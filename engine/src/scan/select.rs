@@ -7,7 +7,6 @@
 use crate::column::{Unit, View};
 use crate::field;
 use crate::gap::Gap;
-use crate::index::Groups;
 use crate::predicate::{Compiled, Node, Test};
 use crate::predicate::{Comparison, Literal};
 use crate::record::{self, CUSTOM_BASE};
@@ -396,14 +395,13 @@ fn any_rows(
 pub(super) struct Lookup<'s> {
     segment: &'s Segment,
     first_group: u32,
-    groups: u32,
     /// Whether the index may be used at all.
     on: bool,
 }
 
 impl<'s> Lookup<'s> {
-    pub(super) fn new(segment: &'s Segment, block: u32, groups: u32, on: bool) -> Self {
-        Self { segment, first_group: segment.group_start(block), groups, on }
+    pub(super) fn new(segment: &'s Segment, block: u32, on: bool) -> Self {
+        Self { segment, first_group: segment.group_start(block), on }
     }
 
     /// The groups of the block that hold all of the tokens, a bit each.
@@ -416,21 +414,13 @@ impl<'s> Lookup<'s> {
         let mut left = u64::MAX;
         for token in tokens {
             if let Ok(groups) = index.candidates(token) {
-                left &= self.of_block(&groups);
+                left &= groups.window(self.first_group);
             }
             if left == 0 {
                 break;
             }
         }
         left
-    }
-
-    fn of_block(&self, groups: &Groups) -> u64 {
-        let mut bits = 0;
-        for group in 0..self.groups {
-            bits |= u64::from(groups.contains(self.first_group + group)) << group;
-        }
-        bits
     }
 }
 

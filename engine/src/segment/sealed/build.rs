@@ -26,8 +26,6 @@ use crate::record_id::RecordId;
 use crate::text;
 use crate::value::Value;
 
-/// A segment with fewer rows is scanned: an index over its words would cost more than it saves.
-pub(crate) const WORDS_ROWS_MIN: u64 = 65_536;
 /// Hashes of a column's recent texts: a text that just came in this group brings the index nothing new.
 const RECENT: usize = 64;
 
@@ -51,8 +49,8 @@ pub(crate) struct RowHead {
 /// How a segment is to be made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// Rows that will come, at most.
-    pub(crate) rows: u64,
+    /// Whether its words are to have an index.
+    pub(crate) words: bool,
     /// Whether it is for the archive: smaller, slower to read.
     pub(crate) archive: bool,
     /// Whether to sum up what goes in, so that it can be compared with what comes back.
@@ -142,10 +140,7 @@ impl SegmentBuilder {
         let file = vfs.open(&path, OpenMode::CreateNew).map_err(failed)?;
         let head = footer::head(store, id);
         file.write_at(0, &head).map_err(failed)?;
-        let index = match plan.rows < WORDS_ROWS_MIN {
-            true => IndexBuilder::without_words(),
-            false => IndexBuilder::new(),
-        };
+        let index = if plan.words { IndexBuilder::new() } else { IndexBuilder::without_words() };
         Ok(Self {
             file,
             path,
@@ -179,10 +174,6 @@ impl SegmentBuilder {
     /// The number of a field that the engine knows.
     pub(crate) fn known_field(&mut self, number: u8) -> Option<u32> {
         self.fields.find_known(number)
-    }
-
-    pub(crate) fn records(&self) -> u64 {
-        self.footer.records
     }
 
     /// Adds a row; rows come in the order of their keys.

@@ -21,7 +21,8 @@ pub(crate) const BLOCK_ROWS_MAX: u32 = 65_536;
 pub(crate) const BLOCK_SIZE: usize = 32 << 20;
 /// Rows of a group: what a reader may skip, and decodes in one go.
 pub(crate) const GROUP_ROWS: u32 = 1024;
-/// Groups of a block, at most.
-pub(crate) const GROUPS_MAX: u32 = BLOCK_ROWS_MAX / GROUP_ROWS;
+
+const _: () = assert!(BLOCK_ROWS_MAX / GROUP_ROWS == crate::column::GROUPS_MAX);
+const _: () = assert!(GROUP_ROWS as usize == crate::column::GROUP_LEN_MAX);
 /// Columns of a block, at most; the fields of other names share one.
 pub(crate) const COLUMNS_MAX: usize = 512;
