@@ -53,11 +53,11 @@ pub use event::Event;
 pub use format::frame::{ImportProgress, RECORD_SIZE_MAX, SourceId};
 pub use gap::Gap;
 pub use level::Level;
+pub use maintenance::{Upkeep, UpkeepKind, UpkeepStep};
 pub use options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX, FILE_SIZE, Options};
 pub use packer::{Packed, Packer};
 pub use predicate::{Comparison, Literal, Predicate, Test};
 pub use record_id::RecordId;
-pub use maintenance::{Upkeep, UpkeepKind, UpkeepStep};
 pub use scan::{
     BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Lane, NO_CODE, Part, Scan, ScanStats, TimeRange,
 };

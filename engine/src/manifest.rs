@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use self::rebuild::Files;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::header::{self, FileHeader};
 use crate::format::frame::ImportProgress;
+use crate::format::header::{self, FileHeader};
 use crate::format::manifest::{
     Done, Edit, GROWTH, HEAD_SIZE, Head, Op, Place, ReadHead, SegmentEntry, SlotEnd, encode_edit, read_edit,
 };

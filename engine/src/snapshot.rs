@@ -165,7 +165,9 @@ impl Snapshot {
                 Some(segment) => Arc::clone(segment),
                 None => match Segment::open(&*core.vfs, &core.dir, state.store, place) {
                     Ok(segment) => Arc::clone(opened.entry(place).or_insert(Arc::new(segment))),
-                    Err(NotOpen::Io(error)) if error.kind() == std::io::ErrorKind::NotFound && !gone_is_gap => {
+                    Err(NotOpen::Io(error))
+                        if error.kind() == std::io::ErrorKind::NotFound && !gone_is_gap =>
+                    {
                         return false;
                     }
                     Err(error) => {

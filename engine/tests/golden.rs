@@ -64,7 +64,7 @@ fn make(dir: &Path) {
     let append = |options: Options, events: &[Event]| {
         let store = Store::open(&path, options).unwrap();
         let log = store.writer().unwrap();
-        for batch in events.chunks(1000) {
+        for batch in events.chunks(60_000) {
             log.append_batch(batch).unwrap();
         }
         log.close().unwrap();

@@ -57,7 +57,8 @@ fn without_manifest(image: &SimDisk, told: &Told, context: &str) {
     };
     let (rows, gaps) = read(&store.snapshot().unwrap(), &Scan::default());
     assert_eq!(gaps, [], "{context}, manifest lost");
-    let found: BTreeMap<i64, RecordId> = numbers(&rows).into_iter().zip(rows.iter().map(|row| row.id)).collect();
+    let found: BTreeMap<i64, RecordId> =
+        numbers(&rows).into_iter().zip(rows.iter().map(|row| row.id)).collect();
     assert_eq!(found.len(), rows.len(), "{context}, manifest lost: a record is there twice");
     for n in &told.promised {
         assert_eq!(found.get(n), told.acknowledged.get(n), "{context}, manifest lost: record {n}");

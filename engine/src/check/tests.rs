@@ -9,6 +9,7 @@ use super::CheckReport;
 use crate::format::footer::{Footer, HEAD_SIZE};
 use crate::format::manifest::Op;
 use crate::format::name::FileName;
+use crate::index::IndexBuilder;
 use crate::io::disk::Disk;
 use crate::io::{OpenMode, Vfs as _};
 use crate::segment::sealed::head::FIXED;
@@ -19,7 +20,7 @@ const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_700_000_000 * SECOND;
 
 fn options() -> Options {
-    Options { maintain: false, file_size: 16 << 10, ..Options::default() }
+    Options { maintain: false, file_size: 16 << 10, word_index_min: 0, ..Options::default() }
 }
 
 fn open(dir: &Path) -> Store {
@@ -272,18 +273,44 @@ fn only_a_deep_check_sees_what_rows_say() {
         footer.blocks[0].time_min -= 1;
         footer.time_min -= 1;
     });
-    let state = store.snapshot().unwrap().segments[0].footer.id;
-    let core = crate::core::Core::open(Arc::new(Disk::new()), dir.path(), options()).unwrap();
-    core.commit(|known| {
-        let mut entry = known.segments[&state];
-        entry.time_min -= 1;
-        Ok(vec![Op::Add { id: state, entry }])
-    })
-    .unwrap();
+    agree(dir.path(), &path);
     assert_eq!(store.check().unwrap().damage, []);
     let damage = store.check_deep().unwrap().damage;
     assert_eq!(damage.len(), 1);
     assert!(damage[0].what.contains("not those that the footer says"), "{}", damage[0]);
+}
+
+/// Makes the manifest say of a segment what its footer says.
+fn agree(dir: &Path, path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    let crate::format::footer::Read::Footer { footer, .. } = Footer::read(&bytes) else { panic!() };
+    let entry = footer.entry(bytes.len() as u64);
+    let core = crate::core::Core::open(Arc::new(Disk::new()), dir, options()).unwrap();
+    core.commit(|_| Ok(vec![Op::Add { id: footer.id, entry }])).unwrap();
+}
+
+#[test]
+fn an_index_that_misses_a_word_is_found_by_a_deep_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    seal(&store, &mixed(40));
+    let path = segments(dir.path()).remove(0);
+    let bytes = fs::read(&path).unwrap();
+    let crate::format::footer::Read::Footer { mut footer, .. } = Footer::read(&bytes) else { panic!() };
+    let mut index = IndexBuilder::new();
+    index.add_text("another text");
+    index.end_group();
+    let index = index.finish().unwrap();
+    let start = HEAD_SIZE as u64 + footer.data_size() - footer.index_size;
+    footer.index_size = index.len() as u64;
+    let forged = [&bytes[..usize::try_from(start).unwrap()], &index, &footer.encode()].concat();
+    fs::write(&path, forged).unwrap();
+    agree(dir.path(), &path);
+    assert_eq!(store.check().unwrap().damage, []);
+    let damage = store.check_deep().unwrap().damage;
+    assert_eq!(damage.len(), 1);
+    assert!(damage[0].what.starts_with("the index does not find `"), "{}", damage[0]);
+    assert_eq!(damage[0].offset, start);
 }
 
 #[test]

@@ -51,14 +51,14 @@ fn file(bytes: &[u8], header: &FileHeader, copies: u8, rows: bool, out: &mut Out
             return out.line(&format!("{offset:>10}  nothing from here on, {} bytes", rest.len()));
         };
         let next = next_frame(bytes, offset, used as u64, salt);
-        let end = next.unwrap_or(bytes.len() as u64);
+        let last = rest.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64 + 1;
+        let end = next.unwrap_or((offset + last.next_multiple_of(ALIGN)).min(bytes.len() as u64));
         let what = match next {
             Some(_) => "no frame",
             None => "no frame: a write that was not finished, or damage",
         };
         out.damage(offset, end - offset, what)?;
-        let Some(next) = next else { return ControlFlow::Continue(()) };
-        offset = next;
+        offset = end;
     }
 }
 

@@ -76,14 +76,13 @@ fn damage_to_a_manifest_or_a_frame_is_shown_and_what_follows_too() {
     for (path, last) in [(&manifest, "end of the edits"), (&active, "nothing from here on")] {
         let good = fs::read(path).unwrap();
         let used = good.iter().rposition(|byte| *byte != 0).unwrap();
-        for at in (48..used).step_by(13) {
+        // Zeros pad frames and heads, and mean nothing there.
+        for at in (48..=used).step_by(3).filter(|at| good[*at] != 0) {
             let mut bad = good.clone();
             bad[at] ^= 0x40;
             fs::write(path, bad).unwrap();
             let (lines, damaged) = lines(path);
-            // The rest of a page that holds the head is not used.
-            let unused = path == &active && (100..2048).contains(&(at % 2048)) && at < 4096;
-            assert_eq!(unused, damaged == 0, "byte {at}: {lines:#?}");
+            assert!(0 < damaged, "byte {at}: {lines:#?}");
             assert!(lines.last().unwrap().contains(last), "byte {at}: {lines:#?}");
         }
         fs::write(path, good).unwrap();

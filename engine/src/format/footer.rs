@@ -100,8 +100,13 @@ pub(crate) struct BlockEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// `sound` when the head and both copies hold.
-    Footer { footer: Footer, sound: bool },
-    Newer { version: u32 },
+    Footer {
+        footer: Footer,
+        sound: bool,
+    },
+    Newer {
+        version: u32,
+    },
     Damaged,
 }
 

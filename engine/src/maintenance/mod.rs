@@ -96,14 +96,8 @@ impl<'c> Maintenance<'c> {
             core.vfs.create_dir(&folder).map_err(failed)?;
             core.vfs.sync_dir(&core.dir).map_err(failed)?;
         }
-        let mut maintenance = Self {
-            core,
-            cancel,
-            skip: Vec::new(),
-            gone: Vec::new(),
-            report: Upkeep::default(),
-            _lock: file,
-        };
+        let mut maintenance =
+            Self { core, cancel, skip: Vec::new(), gone: Vec::new(), report: Upkeep::default(), _lock: file };
         maintenance.sweep()?;
         Ok(Some(maintenance))
     }

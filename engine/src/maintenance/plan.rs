@@ -135,9 +135,7 @@ impl Job {
             Place::Segment { id: *id, day }
         };
         match self {
-            Self::Seal(files) => {
-                files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect()
-            }
+            Self::Seal(files) => files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect(),
             Self::Merge(ids) | Self::Roll(ids) => ids.iter().map(segment).collect(),
             Self::Expire(id) => vec![segment(id)],
         }

@@ -139,8 +139,7 @@ impl Step<'_> {
         }
         for (count, row) in (0..).zip(rows) {
             self.check(count)?;
-            let Some((frame, names)) =
-                frames.get(row.frame as usize).zip(numbers.get(row.frame as usize))
+            let Some((frame, names)) = frames.get(row.frame as usize).zip(numbers.get(row.frame as usize))
             else {
                 continue;
             };
@@ -173,7 +172,9 @@ impl Step<'_> {
             let segment = match Segment::open(self.vfs(), self.dir(), self.state.store, place) {
                 Ok(segment) => segment,
                 Err(NotOpen::Io(error)) => {
-                    return Err(Error::io("a segment cannot be read", &place.file().path(self.dir()), error).into());
+                    return Err(
+                        Error::io("a segment cannot be read", &place.file().path(self.dir()), error).into()
+                    );
                 }
                 Err(NotOpen::Damaged(what)) => {
                     let gap = Gap { file: place.file().relative(), offset: 0, len: 0, records: None, what };
@@ -189,7 +190,8 @@ impl Step<'_> {
             segments.push(segment);
         }
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
-        let mut outputs = Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
+        let mut outputs =
+            Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
         let words = self.core.options.word_index_min <= rows;
         let plan = Plan { words, archive: by_day || day.is_some(), sum: true };
@@ -205,7 +207,16 @@ impl Step<'_> {
         for (at, segment) in segments.iter_mut().enumerate() {
             // What was missing before is said once.
             let gaps = if at == 0 { std::mem::take(&mut made.gaps) } else { Vec::new() };
-            self.describe(&mut segment.footer, &inputs, &Made { gaps, slots: made.slots.clone(), imports: made.imports.clone(), segments: Vec::new() });
+            self.describe(
+                &mut segment.footer,
+                &inputs,
+                &Made {
+                    gaps,
+                    slots: made.slots.clone(),
+                    imports: made.imports.clone(),
+                    segments: Vec::new(),
+                },
+            );
             (segment.footer.set, segment.footer.set_size) = (set, size);
         }
         made.segments = segments;
@@ -298,7 +309,11 @@ impl Step<'_> {
             return Err(damaged(gap.clone()));
         }
         if sum.total != unfinished.sum || count != unfinished.footer.records || !segment.sound {
-            return Err(wrong(format!("{count} of {} records", unfinished.footer.records)));
+            let (records, sound) = (unfinished.footer.records, segment.sound);
+            let sums = sum.total == unfinished.sum;
+            return Err(wrong(format!(
+                "{count} of {records} records, sums equal: {sums}, ends sound: {sound}"
+            )));
         }
         Ok(())
     }
@@ -346,8 +361,7 @@ impl Outputs<'_> {
                 let id = self.next;
                 self.next += 1;
                 let core = self.at.core;
-                let builder =
-                    SegmentBuilder::begin(&*core.vfs, &core.dir, self.at.state.store, id, plan)?;
+                let builder = SegmentBuilder::begin(&*core.vfs, &core.dir, self.at.state.store, id, plan)?;
                 self.open.push(Output { id, day, builder });
                 self.open.len() - 1
             }
@@ -408,7 +422,9 @@ impl OpenFile {
         let name = FileName::Active { slot, number };
         let path = name.path(at.dir());
         let Some(entry) = at.state.files.get(&(slot, number)) else {
-            return Err(Error::new(ErrorKind::Corrupt, "a file to be sealed is not the store's").at(&path).into());
+            return Err(Error::new(ErrorKind::Corrupt, "a file to be sealed is not the store's")
+                .at(&path)
+                .into());
         };
         let known = made.slots.entry(slot).or_default();
         *known = (*known).max(SlotEnd { number, next_sequence: entry.after() });
@@ -431,7 +447,8 @@ impl OpenFile {
         };
         let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
         for hole in &settled.gaps {
-            let count = hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
+            let count =
+                hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
             made.gaps.push(Gap {
                 file: name.relative(),
                 offset: hole.bytes.start,
@@ -520,4 +537,3 @@ fn keep(at: &Step<'_>, name: FileName, bytes: &[u8]) -> Result<()> {
     file.sync_data().map_err(failed)?;
     at.vfs().sync_dir(&folder).map_err(failed)
 }
-

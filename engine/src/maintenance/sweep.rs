@@ -34,7 +34,8 @@ impl Maintenance<'_> {
                     removed = true;
                 }
                 Some(FileName::Tombstone { id }) => {
-                    let waits = |place: &Place| matches!(place, Place::Segment { id: other, .. } if *other == id);
+                    let waits =
+                        |place: &Place| matches!(place, Place::Segment { id: other, .. } if *other == id);
                     if !state.waiting.keys().any(waits) {
                         self.core.vfs.remove(&path).map_err(failed)?;
                         removed = true;
@@ -75,7 +76,8 @@ impl Maintenance<'_> {
             return Ok(false);
         }
         let failed = |error| Error::io("a segment that is not the store's cannot be moved", path, error);
-        let map = self.core.vfs.open(path, OpenMode::Read).and_then(|file| file.map_read()).map_err(failed)?;
+        let map =
+            self.core.vfs.open(path, OpenMode::Read).and_then(|file| file.map_read()).map_err(failed)?;
         let unfinished = match Footer::read(map.bytes()) {
             // Everything that it was made of is still there: the step did not reach its edit.
             Read::Footer { footer, .. } => {

@@ -76,7 +76,12 @@ impl SealedPart<'_> {
         Ok(())
     }
 
-    fn lanes(&self, reader: &mut GroupReader<'_>, columns: &[String], compiled: &Compiled) -> Result<Lanes, Gap> {
+    fn lanes(
+        &self,
+        reader: &mut GroupReader<'_>,
+        columns: &[String],
+        compiled: &Compiled,
+    ) -> Result<Lanes, Gap> {
         let mut lanes = Lanes {
             slots: Vec::with_capacity(columns.len()),
             writer: reader.add_fixed(Fixed::Writer)?,
@@ -108,7 +113,8 @@ impl SealedPart<'_> {
         let (min, max) = reader.time_bounds(reader.group());
         if !self.scan.range.covers(min, max) {
             reader.load_times()?;
-            mask = mask.filter(|row| reader.times().get(row).is_some_and(|time| self.scan.range.contains(*time)));
+            mask = mask
+                .filter(|row| reader.times().get(row).is_some_and(|time| self.scan.range.contains(*time)));
         }
         if let Some(after) = &self.scan.after {
             reader.load(lanes.writer)?;
@@ -156,7 +162,8 @@ impl SealedPart<'_> {
         let reader = &*reader;
         let selected: Vec<u16> = mask.rows().filter_map(|row| u16::try_from(row).ok()).collect();
         let rows = || selected.iter().map(|row| usize::from(*row));
-        let column = |&lane: &usize| Stored::encoded(reader.values(lane), &selected, reader.null_is_missing(lane));
+        let column =
+            |&lane: &usize| Stored::encoded(reader.values(lane), &selected, reader.null_is_missing(lane));
         let mut batch = Batch {
             times: rows().filter_map(|row| reader.times().get(row).copied()).collect(),
             columns: asked.iter().map(column).collect(),

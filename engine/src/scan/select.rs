@@ -7,8 +7,8 @@
 use crate::column::{Unit, View};
 use crate::field;
 use crate::gap::Gap;
-use crate::predicate::{Compiled, Node, Test};
 use crate::predicate::{Comparison, Literal};
+use crate::predicate::{Compiled, Node, Test};
 use crate::record::{self, CUSTOM_BASE};
 use crate::segment::sealed::group::{GroupReader, Held, Known, Values};
 use crate::segment::sealed::read::Segment;
@@ -151,12 +151,18 @@ impl<'p> Question<'p> {
 impl<'p> Tree<'p> {
     /// The predicate over the lanes of its slots. `columns` are the lanes of all columns of the block, in
     /// case some string is searched anywhere.
-    pub(super) fn new(compiled: &'p Compiled, lanes: &[usize], columns: &[usize], reader: &GroupReader<'_>) -> Self {
+    pub(super) fn new(
+        compiled: &'p Compiled,
+        lanes: &[usize],
+        columns: &[usize],
+        reader: &GroupReader<'_>,
+    ) -> Self {
         Self::of(compiled.node(), lanes, columns, reader)
     }
 
     fn of(node: &'p Node, lanes: &[usize], columns: &[usize], reader: &GroupReader<'_>) -> Self {
-        let list = |parts: &'p [Node]| parts.iter().map(|part| Self::of(part, lanes, columns, reader)).collect();
+        let list =
+            |parts: &'p [Node]| parts.iter().map(|part| Self::of(part, lanes, columns, reader)).collect();
         match node {
             Node::And(parts) => Self::And(list(parts)),
             Node::Or(parts) => Self::Or(list(parts)),
@@ -176,7 +182,11 @@ impl<'p> Tree<'p> {
                 let searched = head.columns.iter().zip(columns).filter(|(column, _)| {
                     head.names.get(column.name as usize).is_some_and(|name| is_searched(name))
                 });
-                Self::Any { test, lanes: searched.map(|(_, &lane)| (lane, Memo::default())).collect(), hidden }
+                Self::Any {
+                    test,
+                    lanes: searched.map(|(_, &lane)| (lane, Memo::default())).collect(),
+                    hidden,
+                }
             }
         }
     }
@@ -313,7 +323,11 @@ fn leaf_rows(
     let places = values.places;
     match &values.content {
         Held::Missing => {
-            if question.holds(None) { *mask } else { Mask::EMPTY }
+            if question.holds(None) {
+                *mask
+            } else {
+                Mask::EMPTY
+            }
         }
         Held::Vector(vector, dictionary) if !null_is_missing => match (vector.view(), question.int()) {
             (View::Constant(value), _) => {

@@ -232,7 +232,8 @@ impl SegmentBuilder {
         block.fixed[Fixed::Sequence as usize].push(Value::Int(id.sequence as i64));
         block.fixed[Fixed::Writer as usize].push(Value::Int(id.writer.into()));
         block.fixed[Fixed::Arrived as usize].push(Value::Time(row.arrived));
-        let source = row.import.map(|source| &*self.sources.entry(source).or_insert_with(|| source.to_string()));
+        let source =
+            row.import.map(|source| &*self.sources.entry(source).or_insert_with(|| source.to_string()));
         block.fixed[Fixed::Import as usize].push(source.map_or(Value::Null, |text| Value::Str(text)));
         block.fixed[Fixed::Shape as usize].push(Value::Int(shape.into()));
         if !block.rare.is_empty() {
@@ -300,7 +301,8 @@ impl SegmentBuilder {
             .par_iter()
             .map(|values| if values.len() == 0 { Vec::new() } else { values.finish(effort).bytes })
             .collect();
-        let used: Vec<&FieldState> = block.names.iter().filter_map(|at| self.fields.list.get(*at as usize)).collect();
+        let used: Vec<&FieldState> =
+            block.names.iter().filter_map(|at| self.fields.list.get(*at as usize)).collect();
         let columns: Vec<(ColumnEntry, Vec<u8>)> = (0_u32..)
             .zip(&used)
             .collect::<Vec<_>>()

@@ -59,9 +59,7 @@ enum Source<'s> {
     /// No row of the block has it.
     Missing,
     /// The time of the row; as an integer where the field `_time` says the same.
-    Time {
-        integer: bool,
-    },
+    Time { integer: bool },
     Column {
         column: Column<'s>,
         dictionary: Option<&'s SharedDictionary>,
@@ -71,9 +69,7 @@ enum Source<'s> {
         name: String,
     },
     /// In the column of rare fields, under this number.
-    Rare {
-        number: u64,
-    },
+    Rare { number: u64 },
 }
 
 /// What the rows of a group have in one lane.
@@ -90,7 +86,7 @@ pub(crate) enum Held<'g> {
     Times(&'g [i64], Unit),
     Vector(&'g Vector, Option<&'g SharedDictionary>),
     /// Rows of rare fields, and which name is meant.
-    Rare(&'g Vector, u64),
+    Rare(&'g Vector, Option<&'g SharedDictionary>, u64),
 }
 
 /// Reads the groups of one block.
@@ -98,6 +94,8 @@ pub(crate) struct GroupReader<'s> {
     segment: &'s Segment,
     pub(crate) block: &'s Block,
     shape: Option<Column<'s>>,
+    shape_dictionary: Option<&'s SharedDictionary>,
+    time_dictionary: Option<&'s SharedDictionary>,
     rare: Option<Column<'s>>,
     time: Column<'s>,
     /// The current group.
@@ -107,6 +105,7 @@ pub(crate) struct GroupReader<'s> {
     shapes_loaded: bool,
     shape_vector: Vector,
     rare_vector: Vector,
+    rare_dictionary: Option<&'s SharedDictionary>,
     rare_has: Vec<bool>,
     rare_places: Places,
     rare_loaded: bool,
@@ -123,9 +122,24 @@ impl<'s> GroupReader<'s> {
         let time = segment.fixed(block, Fixed::Time)?.ok_or_else(|| missing("time"))?;
         let shape = segment.fixed(block, Fixed::Shape)?.ok_or_else(|| missing("shape"))?;
         let rare = segment.fixed(block, Fixed::Rare)?;
+        let dictionary = |fixed, column: &Column<'s>| match column.kind() == Kind::Dictionary {
+            true => match segment.fixed_dictionary(block, fixed, column) {
+                Ok(dictionary) => Ok(Some(dictionary)),
+                Err(_) => {
+                    Err(segment.column_gap(block, block.head.fixed_range(fixed), &format!("{fixed:?}")))
+                }
+            },
+            false => Ok(None),
+        };
         Ok(Self {
             segment,
             block,
+            shape_dictionary: dictionary(Fixed::Shape, &shape)?,
+            time_dictionary: dictionary(Fixed::Time, &time)?,
+            rare_dictionary: match &rare {
+                Some(rare) => dictionary(Fixed::Rare, rare)?,
+                None => None,
+            },
             shape: (1 < block.head.shapes.len()).then_some(shape),
             rare_has: if rare.is_some() { block.head.shapes_with_rare() } else { Vec::new() },
             rare,
@@ -213,10 +227,13 @@ impl<'s> GroupReader<'s> {
         let name = format!("{fixed:?}");
         let Some(column) = self.segment.fixed(self.block, fixed)? else { return Ok(Source::Missing) };
         let damaged = |_| self.segment.column_gap(self.block, range.clone(), &name);
-        let dictionary = match column.kind() == Kind::Dictionary && import {
-            true => Some(self.segment.import_dictionary(self.block, &column).map_err(damaged)?),
+        let dictionary = match column.kind() == Kind::Dictionary {
+            true => Some(self.segment.fixed_dictionary(self.block, fixed, &column).map_err(damaged)?),
             false => None,
         };
+        if !fits(fixed, &column, dictionary) {
+            return Err(self.segment.column_gap(self.block, range, &name));
+        }
         Ok(Source::Column { column, dictionary, import, range, name })
     }
 
@@ -334,10 +351,14 @@ impl<'s> GroupReader<'s> {
                     View::Ints(_, ints) => {
                         self.shapes.extend(ints.iter().map(|&int| u32::try_from(int).unwrap_or(u32::MAX)));
                     }
-                    View::Constant(Value::Int(int)) => {
-                        self.shapes.resize(self.rows, u32::try_from(int).unwrap_or(u32::MAX));
+                    _ => {
+                        let dictionary = self.shape_dictionary.map(|shared| &shared.entries);
+                        let shape = |at| match self.shape_vector.get(at, dictionary) {
+                            Some(Value::Int(int)) => u32::try_from(int).unwrap_or(u32::MAX),
+                            _ => u32::MAX,
+                        };
+                        self.shapes.extend((0..self.shape_vector.len()).map(shape));
                     }
-                    _ => return Err(damaged(self)),
                 }
             }
         }
@@ -371,8 +392,15 @@ impl<'s> GroupReader<'s> {
         self.times.clear();
         match self.time_vector.view() {
             View::Ints(Unit::Time, ints) => self.times.extend_from_slice(ints),
-            View::Constant(Value::Time(time)) => self.times.resize(self.rows, time),
-            _ => {}
+            _ => {
+                let dictionary = self.time_dictionary.map(|shared| &shared.entries);
+                let times =
+                    (0..self.time_vector.len()).map_while(|at| match self.time_vector.get(at, dictionary) {
+                        Some(Value::Time(time)) => Some(time),
+                        _ => None,
+                    });
+                self.times.extend(times);
+            }
         }
         if self.times.len() != self.rows {
             return Err(damaged(self));
@@ -472,7 +500,8 @@ impl<'s> GroupReader<'s> {
 
     /// The rare fields of a row, encoded; empty for a row without.
     pub(crate) fn rare(&self, row: usize) -> &[u8] {
-        self.rare_places.get(row).and_then(|place| rare_bytes(&self.rare_vector, place)).unwrap_or(&[])
+        let place = self.rare_places.get(row);
+        place.and_then(|place| rare_bytes(&self.rare_vector, place, self.rare_dictionary)).unwrap_or(&[])
     }
 
     /// Whether any row of the block has rare fields.
@@ -497,7 +526,7 @@ impl<'s> GroupReader<'s> {
             }
             Source::Column { .. } if matches!(state.places, Places::Nowhere) => Held::Missing,
             Source::Column { dictionary, .. } => Held::Vector(&state.vector, *dictionary),
-            Source::Rare { number } => Held::Rare(&self.rare_vector, *number),
+            Source::Rare { number } => Held::Rare(&self.rare_vector, self.rare_dictionary, *number),
         };
         Values { places: &state.places, content }
     }
@@ -506,6 +535,26 @@ impl<'s> GroupReader<'s> {
     pub(crate) fn null_is_missing(&self, lane: usize) -> bool {
         let source = self.lanes.get(lane).map(|lane| &lane.source);
         matches!(source, Some(Source::Column { import: true, .. }))
+    }
+}
+
+/// Whether a fixed column holds what it must: a wrong id would be worse than none.
+fn fits(fixed: Fixed, column: &Column<'_>, dictionary: Option<&SharedDictionary>) -> bool {
+    let unit = match fixed {
+        Fixed::Time | Fixed::Arrived => Unit::Time,
+        Fixed::Sequence | Fixed::Writer | Fixed::Shape => Unit::Int,
+        Fixed::Import | Fixed::Rare => return true,
+    };
+    let is = |value| match unit {
+        Unit::Time => matches!(value, Some(Value::Time(_))),
+        _ => matches!(value, Some(Value::Int(_))),
+    };
+    match (column.kind(), dictionary) {
+        (Kind::Ints(held), _) => held == unit,
+        (Kind::Constant, _) => is(column.constant()),
+        (Kind::Dictionary, Some(shared)) => (0..u32::try_from(shared.entries.len()).unwrap_or(u32::MAX))
+            .all(|code| is(shared.entries.get(code))),
+        _ => false,
     }
 }
 
@@ -538,14 +587,20 @@ impl<'g> Values<'g> {
             Held::Missing => None,
             Held::Times(times, unit) => unit.value(*times.get(row)?),
             Held::Vector(vector, dictionary) => vector.get(place, dictionary.map(|shared| &shared.entries)),
-            Held::Rare(vector, number) => rare_field(rare_bytes(vector, place)?, number),
+            Held::Rare(vector, dictionary, number) => {
+                rare_field(rare_bytes(vector, place, dictionary)?, number)
+            }
         }
     }
 }
 
 /// The rare fields of a row, encoded.
-pub(crate) fn rare_bytes(vector: &Vector, place: usize) -> Option<&[u8]> {
-    match vector.get(place, None)? {
+fn rare_bytes<'v>(
+    vector: &'v Vector,
+    place: usize,
+    dictionary: Option<&'v SharedDictionary>,
+) -> Option<&'v [u8]> {
+    match vector.get(place, dictionary.map(|shared| &shared.entries))? {
         Value::Bytes(bytes) => Some(bytes),
         _ => None,
     }

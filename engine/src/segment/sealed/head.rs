@@ -38,15 +38,8 @@ pub(crate) enum Fixed {
 /// How many fixed columns there are.
 pub(crate) const FIXED_COUNT: usize = 7;
 /// All of them.
-pub(crate) const FIXED: [Fixed; FIXED_COUNT] = [
-    Fixed::Time,
-    Fixed::Sequence,
-    Fixed::Writer,
-    Fixed::Arrived,
-    Fixed::Import,
-    Fixed::Shape,
-    Fixed::Rare,
-];
+pub(crate) const FIXED: [Fixed; FIXED_COUNT] =
+    [Fixed::Time, Fixed::Sequence, Fixed::Writer, Fixed::Arrived, Fixed::Import, Fixed::Shape, Fixed::Rare];
 
 /// What a column of a name holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::head::{BlockHead, Fixed};
+use super::head::{BlockHead, FIXED_COUNT, Fixed};
 use super::{BLOCK_ROWS_MAX, GROUP_ROWS};
 use crate::column::{Column, Damaged, Dictionary};
 use crate::format::footer::{BlockEntry, Footer, HEAD_SIZE, Read};
@@ -39,8 +39,11 @@ pub(crate) struct Block {
     start: u64,
     /// Decoded dictionaries of the columns of names.
     dictionaries: Vec<OnceLock<Result<SharedDictionary, Damaged>>>,
-    import_dictionary: OnceLock<Result<SharedDictionary, Damaged>>,
+    fixed_dictionaries: [OnceLock<Result<SharedDictionary, Damaged>>; FIXED_COUNT],
 }
+
+/// The place of a dictionary that no block has.
+static MISSING: OnceLock<Result<SharedDictionary, Damaged>> = OnceLock::new();
 
 /// A dictionary, and a number that no other dictionary of this process has.
 pub(crate) struct SharedDictionary {
@@ -115,9 +118,9 @@ impl Segment {
 
     /// Where a block lies in the file, its head included.
     pub(crate) fn block_place(&self, at: u32) -> (u64, u64) {
-        self.blocks.get(at as usize).map_or((0, 0), |slot| {
-            (slot.start, slot.entry.columns_size.saturating_add(slot.entry.head_size))
-        })
+        self.blocks
+            .get(at as usize)
+            .map_or((0, 0), |slot| (slot.start, slot.entry.columns_size.saturating_add(slot.entry.head_size)))
     }
 
     /// A block; its head is read once.
@@ -137,7 +140,7 @@ impl Segment {
                         number: at,
                         start: slot.start,
                         dictionaries,
-                        import_dictionary: OnceLock::new(),
+                        fixed_dictionaries: Default::default(),
                     })
                 }
                 None => {
@@ -212,18 +215,19 @@ impl Segment {
         at: u32,
         column: &Column<'_>,
     ) -> Result<&'s SharedDictionary, Damaged> {
-        static MISSING: OnceLock<Result<SharedDictionary, Damaged>> = OnceLock::new();
         let slot = block.dictionaries.get(at as usize).unwrap_or(&MISSING);
         slot.get_or_init(|| SharedDictionary::decode(column)).as_ref().map_err(Clone::clone)
     }
 
-    /// The dictionary of the fixed column `import`, decoded once.
-    pub(crate) fn import_dictionary<'s>(
+    /// The dictionary of a fixed column, decoded once.
+    pub(crate) fn fixed_dictionary<'s>(
         &self,
         block: &'s Block,
+        fixed: Fixed,
         column: &Column<'_>,
     ) -> Result<&'s SharedDictionary, Damaged> {
-        block.import_dictionary.get_or_init(|| SharedDictionary::decode(column)).as_ref().map_err(Clone::clone)
+        let slot = block.fixed_dictionaries.get(fixed as usize).unwrap_or(&MISSING);
+        slot.get_or_init(|| SharedDictionary::decode(column)).as_ref().map_err(Clone::clone)
     }
 
     /// Damage to a column of a block.

@@ -103,8 +103,11 @@ impl<'s> Rows<'s> {
     }
 
     fn begin_block(&mut self) -> Result<(), Gap> {
-        let block = self.segment.block(self.next_block)?;
+        let number = self.next_block;
         self.next_block += 1;
+        // A block that does not open is passed over, and the one before it is not read again.
+        self.reader = None;
+        let block = self.segment.block(number)?;
         self.next_group = 0;
         self.blocks += 1;
         let mut reader = GroupReader::new(self.segment, block)?;
@@ -148,9 +151,10 @@ impl<'s> Rows<'s> {
         for row in 0..reader.rows() {
             for &name in reader.shape(row) {
                 let there = match reader.block.head.column_of(name) {
-                    Some(at) => {
-                        self.lanes.get(at as usize).is_some_and(|lane| reader.values(*lane).get(row).is_some())
-                    }
+                    Some(at) => self
+                        .lanes
+                        .get(at as usize)
+                        .is_some_and(|lane| reader.values(*lane).get(row).is_some()),
                     None => reader.rare_value(row, name).is_some(),
                 };
                 if !there {
