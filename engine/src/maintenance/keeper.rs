@@ -47,7 +47,9 @@ impl Keeper {
         let run = move || {
             while !signal.wait() {
                 // What went wrong goes wrong again in `logq maintain`, which reports it.
-                if let Ok(Some(maintenance)) = Maintenance::begin(&core, &signal.cancel, false) {
+                if Maintenance::has_work(&core).unwrap_or(false)
+                    && let Ok(Some(maintenance)) = Maintenance::begin(&core, &signal.cancel, false)
+                {
                     drop(maintenance.run(Extent::Background, core.vfs.now()));
                 }
             }

@@ -22,7 +22,7 @@ use crate::format::manifest::{Op, Place};
 use crate::format::name::{FileName, SEGMENTS_DIR};
 use crate::gap::Gap;
 use crate::io::{File, LockKind, OpenMode};
-use crate::manifest::State;
+use crate::manifest::{FileEntry, State};
 use crate::slot;
 
 /// What maintenance did, or would do.
@@ -108,6 +108,18 @@ impl<'c> Maintenance<'c> {
         self.tell_gone()?;
         self.report.unsealed = unsealed(&*self.core.manifest()?.state);
         Ok(self.report)
+    }
+
+    /// Whether a background round would do anything, as far as one sees without the lock.
+    fn has_work(core: &Core) -> Result<bool> {
+        let state = core.manifest()?.state;
+        let next = plan::next(&state, &core.options, Extent::Background, core.vfs.now(), &[]);
+        // A file that may have to be settled first is looked at too.
+        let unsettled = |(&(slot, number), entry): (&(u32, u64), &FileEntry)| {
+            let old = || slot::is_old(core, slot, number) && !slot::is_live(&*core.vfs, &core.dir, slot);
+            entry.done.is_none() && (!state.is_last(slot, number) || old())
+        };
+        Ok(next.is_some() || !state.waiting.is_empty() || state.files.iter().any(unsettled))
     }
 
     /// Says which steps there would be.

@@ -88,7 +88,13 @@ impl Files {
         self.headers.retain(|header| header.store == store);
         let gone = std::mem::take(&mut self.gone);
         self.segments.retain(|found| found.footer.store == store && !gone.contains(&found.footer.id));
-        let replaced = self.replaced();
+        let counted = self.counted();
+        let replaced: BTreeSet<Place> = self
+            .segments
+            .iter()
+            .filter(|found| counted.contains(&found.footer.id))
+            .flat_map(|found| found.footer.replaced.iter().map(|(place, _)| *place))
+            .collect();
         let mut state = State { store, next_segment: self.next_segment, ..State::default() };
         if let Some(known) = known {
             state.slots.clone_from(&known.slots);
@@ -108,7 +114,7 @@ impl Files {
             let place = footer.place();
             if replaced.contains(&place) {
                 state.waiting.insert(place, now);
-            } else if self.counts(footer) {
+            } else if counted.contains(&footer.id) {
                 state.apply(&Op::Add { id: footer.id, entry: footer.entry(found.size) });
                 footer.imports.iter().for_each(|&progress| state.apply(&Op::Import(progress)));
             }
@@ -140,23 +146,20 @@ impl Files {
         }
     }
 
-    /// The files that steps which ended took the place of.
-    fn replaced(&self) -> BTreeSet<Place> {
-        let counted = self.segments.iter().filter(|found| self.counts(&found.footer));
-        counted.flat_map(|found| found.footer.replaced.iter().map(|(place, _)| *place)).collect()
-    }
-
-    /// Whether the step that made a segment ended, as far as the files tell.
-    fn counts(&self, footer: &Footer) -> bool {
-        let named: BTreeSet<u64> = self
-            .segments
-            .iter()
-            .flat_map(|found| &found.footer.replaced)
-            .filter_map(|(place, _)| if let Place::Segment { id, .. } = place { Some(*id) } else { None })
-            .collect();
-        let of_set = footer.set..footer.set.saturating_add(footer.set_size);
-        let there = |id: &u64| self.segments.iter().any(|found| found.footer.id == *id) || named.contains(id);
-        of_set.clone().all(|id| there(&id)) || footer.replaced.iter().any(|(place, _)| !self.has(*place))
+    /// The segments whose steps ended, as far as the files tell.
+    fn counted(&self) -> BTreeSet<u64> {
+        let replaced = self.segments.iter().flat_map(|found| &found.footer.replaced);
+        let named = replaced.filter_map(|(place, _)| match place {
+            Place::Segment { id, .. } => Some(*id),
+            Place::Active { .. } => None,
+        });
+        let there: BTreeSet<u64> = named.chain(self.segments.iter().map(|found| found.footer.id)).collect();
+        let ended = |footer: &Footer| {
+            let of_set = footer.set..footer.set.saturating_add(footer.set_size);
+            footer.replaced.iter().any(|(place, _)| !self.has(*place))
+                || of_set.clone().take(there.len() + 1).all(|id| there.contains(&id))
+        };
+        self.segments.iter().map(|found| &found.footer).filter(|footer| ended(footer)).map(|f| f.id).collect()
     }
 
     fn has(&self, place: Place) -> bool {
