@@ -226,7 +226,7 @@ pub(crate) struct Dump {
     pub(crate) file: PathBuf,
     /// Also the records
     #[arg(long)]
-    pub(crate) rows: bool,
+    pub(crate) records: bool,
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.

@@ -18,7 +18,7 @@ pub(crate) fn run(config: &Config, args: &Dump) -> Outcome {
     }
     let mut out = ui::stdout();
     let mut written: io::Result<()> = Ok(());
-    let damaged = logq_engine::dump(&args.file, args.rows, &mut |line| {
+    let damaged = logq_engine::dump(&args.file, args.records, &mut |line| {
         written = writeln!(out, "{}", ui::visible(line));
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;

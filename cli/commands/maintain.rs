@@ -41,7 +41,7 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
     let now = config.now()?.unwrap_or_else(|| store.now());
     let upkeep = if args.dry_run { store.plan_upkeep(now)? } else { store.maintain(now)? };
     let summary = summary(&upkeep, args.dry_run);
-    show(config, format, &upkeep, summary, args.dry_run.then_some(&options))
+    show(config, format, &upkeep, &summary, args.dry_run.then_some(&options))
 }
 
 /// Writes what was done; with options also why, and that nothing was done yet. Exit 3 when a segment could
@@ -50,11 +50,11 @@ pub(super) fn show(
     config: &Config,
     format: Shown,
     upkeep: &Upkeep,
-    summary: String,
+    summary: &str,
     planned: Option<&Options>,
 ) -> Outcome {
     let text = match format {
-        Shown::Table => upkeep.steps.iter().map(|step| line(step, planned)).collect::<String>() + &summary,
+        Shown::Table => upkeep.steps.iter().map(|step| line(step, planned)).collect::<String>() + summary,
         Shown::Json => format!("{:#}\n", as_json(upkeep, planned)),
     };
     let mut out = ui::stdout();

@@ -117,8 +117,9 @@ impl Check<'_> {
         }
         for (&id, entry) in &state.segments {
             self.report.segments += 1;
-            match self.open(Place::Segment { id, day: entry.day })? {
-                Opened::Map(map) => self.check_segment(id, entry.day, map),
+            let place = Place::Segment { id, day: entry.day };
+            match self.open(place)? {
+                Opened::Map(map) => self.check_segment(place, &map),
                 Opened::Unreadable => {}
                 Opened::Replaced => return Ok(false),
             }
@@ -148,8 +149,7 @@ impl Check<'_> {
         Ok(Opened::Unreadable)
     }
 
-    fn check_segment(&mut self, id: u64, day: Option<crate::format::name::Day>, map: Arc<dyn ReadMap>) {
-        let place = Place::Segment { id, day };
+    fn check_segment(&mut self, place: Place, map: &Arc<dyn ReadMap>) {
         let mut check = SegmentCheck { state: &self.state, place, report: &mut self.report };
         let Some(segment) = check.run(map, self.depth) else { return };
         let file = self.names.len();

@@ -67,7 +67,7 @@ pub fn dump(path: &Path, rows: bool, show: &mut dyn FnMut(&str) -> ControlFlow<(
     } else if is(b"LOGQSEG\x01")
         || matches!(parsed.1, Some(FileName::Segment { .. } | FileName::SegmentNew { .. }))
     {
-        segment::show(map, rows, &mut out)
+        segment::show(&map, rows, &mut out)
     } else if let Some(FileName::SlotLock { slot }) = parsed.0 {
         let epoch = map.bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         out.line(&format!("lock of slot {slot}, taken {epoch} times"))

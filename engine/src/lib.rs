@@ -59,7 +59,7 @@ pub use packer::{Packed, Packer};
 pub use predicate::{Comparison, Literal, Predicate, Test};
 pub use record_id::RecordId;
 pub use scan::{
-    BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Lane, NO_CODE, Part, Scan, ScanStats, TimeRange,
+    BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Ints, Lane, NO_CODE, Part, Scan, ScanStats, TimeRange,
 };
 pub use snapshot::{Position, Snapshot};
 pub use store::{SourceLock, Store};

@@ -11,7 +11,7 @@ mod select;
 
 use std::ops::ControlFlow;
 
-pub use self::batch::{Batch, Entries, Fields, IntUnit, Lane, NO_CODE};
+pub use self::batch::{Batch, Entries, Fields, IntUnit, Ints, Lane, NO_CODE};
 use self::rows::RowPart;
 use self::sealed::SealedPart;
 use crate::error::Result;
@@ -64,6 +64,10 @@ pub struct Scan {
     pub after: Option<Position>,
     /// Whether the index of a segment may say where to look. It never changes what is found.
     pub index: bool,
+    /// Whether [`Batch::times`] and [`Batch::time`] will be asked.
+    pub times: bool,
+    /// Whether [`Batch::ids`] and [`Batch::id`] will be asked.
+    pub ids: bool,
 }
 
 impl Default for Scan {
@@ -76,6 +80,8 @@ impl Default for Scan {
             fields: false,
             after: None,
             index: true,
+            times: true,
+            ids: true,
         }
     }
 }
@@ -97,6 +103,8 @@ pub struct ScanStats {
     pub records: u64,
     /// Bytes of frames read.
     pub bytes: u64,
+    /// Whether an index said where not to look.
+    pub indexed: bool,
     /// Damage that the scan met.
     pub gaps: Vec<Gap>,
 }
@@ -106,6 +114,7 @@ impl ScanStats {
     pub fn merge(&mut self, other: Self) {
         self.records += other.records;
         self.bytes += other.bytes;
+        self.indexed |= other.indexed;
         self.gaps.extend(other.gaps);
     }
 }
@@ -176,6 +185,15 @@ impl Part<'_> {
     /// Whether every batch is older than those that come before it.
     pub fn is_newest_first(&self) -> bool {
         matches!(self.0, Source::Sealed(_))
+    }
+
+    /// The names of all fields that records of the part have, where they are known without reading them: each
+    /// is in some record.
+    pub fn names(&self) -> Option<Vec<&str>> {
+        match &self.0 {
+            Source::Rows(_) => None,
+            Source::Sealed(part) => part.names(),
+        }
     }
 
     /// A name for the file that the part lies in: parts of one file have the same.

@@ -94,7 +94,7 @@ fn value(kind: usize, text: &str, int: i64, set: impl Fn(Value<'_>) -> Event) ->
         2 => set(Value::Float(f64::from_bits(int.cast_unsigned()))),
         3 => set(Value::Number(["1.0", "-0", "1e5", "0.8875", "1e400"][text.len() % 5])),
         4 => set(Value::Json(["[\"\\ud800\",1]", "{}", "[]", "{\"a\":{\"b\":1},\"a.b\":2}"][text.len() % 4])),
-        5 => set(Value::Bytes(&[0xFF, 0xFE, text.len() as u8])),
+        5 => set(Value::Bytes(&[0xFF, 0xFE, text.as_bytes().first().copied().unwrap_or(0)])),
         6 => set(Value::Null),
         7 => set(Value::Bool(int % 2 == 0)),
         8 => set(Value::Duration(int)),
@@ -105,7 +105,7 @@ fn value(kind: usize, text: &str, int: i64, set: impl Fn(Value<'_>) -> Event) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
     fn any_values_come_back_as_they_were_given(
@@ -224,7 +224,8 @@ fn times_that_lie_years_apart_and_at_the_ends_of_time_come_back() {
     let year = 365 * DAY;
     let times = [i64::MIN, -290 * year, 0, 50 * year, 57 * year, 200 * year, i64::MAX];
     let events: Vec<Event> = (0..2100)
-        .map(|n: i64| Event::new().at(times[(n * 5 % 7) as usize].saturating_add(n)).field("n", n))
+        .zip(times.into_iter().cycle())
+        .map(|(n, time): (i64, i64)| Event::new().at(time.saturating_add(n)).field("n", n))
         .collect();
     stays_the_same(&events);
 }

@@ -216,7 +216,7 @@ fn stats(snapshot: &Snapshot, output: &Output) -> Stats {
         blocks_read: output.outcome.parts as u64,
         records_scanned: output.outcome.stats.records,
         bytes_read: output.outcome.stats.bytes,
-        answered_from: "scan",
+        answered_from: if output.outcome.stats.indexed { "index" } else { "scan" },
         elapsed_ms: 0.0,
     }
 }

@@ -33,7 +33,8 @@ pub(crate) fn store_as(dir: &Path, events: &[Event], writers: usize, layout: Lay
     let options = Options { maintain: false, word_index_min: 0, ..Options::default() };
     let store = Store::open(dir, options).unwrap();
     // Several writers take turns from the end, so that neither files nor their records are in the order of time.
-    let events: Vec<&Event> = if writers == 1 { events.iter().collect() } else { events.iter().rev().collect() };
+    let events: Vec<&Event> =
+        if writers == 1 { events.iter().collect() } else { events.iter().rev().collect() };
     let pieces = match layout {
         Layout::Merged | Layout::Mixed => events.len().div_ceil(5).max(1),
         _ => events.len().max(1),

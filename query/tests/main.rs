@@ -7,4 +7,6 @@ mod data;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod lanes;
+#[cfg(test)]
 mod laws;

@@ -38,7 +38,7 @@ fn segments(place: &Place) -> Vec<PathBuf> {
 }
 
 fn dump(place: &Place, file: &std::path::Path) -> Ran {
-    place.run(["dump", "--rows", file.to_str().unwrap()])
+    place.run(["dump", "--records", file.to_str().unwrap()])
 }
 
 /// Flips the byte where `needle` stands, or that in the middle.

@@ -17,7 +17,8 @@ const CRATES: &[Crate] = &[
         groups: &[
             &["error", "field", "level"],
             &["io", "record_id", "value"],
-            &["format", "options", "text", "gap"],
+            &["gap"],
+            &["format", "options", "text"],
             &["compare", "record"],
             &["column", "index"],
             &["event", "predicate", "manifest"],
@@ -25,6 +26,7 @@ const CRATES: &[Crate] = &[
             &["core"],
             &["slot"],
             &["snapshot"],
+            &["maintenance"],
             &["scan", "writer", "check", "dump"],
             &["store", "fuzzing"],
         ],

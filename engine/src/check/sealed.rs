@@ -37,9 +37,9 @@ pub(super) struct SegmentCheck<'c> {
 
 impl SegmentCheck<'_> {
     /// Checks the segment whose bytes these are. `None` when nothing of it can be read.
-    pub(super) fn run(&mut self, map: Arc<dyn ReadMap>, depth: Depth) -> Option<Segment> {
+    pub(super) fn run(&mut self, map: &Arc<dyn ReadMap>, depth: Depth) -> Option<Segment> {
         let found = self.report.damage.len();
-        let segment = match Segment::read(Arc::clone(&map)) {
+        let segment = match Segment::read(Arc::clone(map)) {
             Ok(segment) => segment,
             Err(NotOpen::Damaged(what)) => {
                 self.add(0, 0, what);
@@ -177,7 +177,7 @@ impl SegmentCheck<'_> {
 }
 
 /// Where the first copy of the footer starts, and how long each is.
-pub(crate) fn footer_place(footer: &Footer) -> (u64, u64) {
+fn footer_place(footer: &Footer) -> (u64, u64) {
     let offset = (HEAD_SIZE as u64).saturating_add(footer.data_size());
     (offset, footer.encode().len() as u64 / 2)
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::decimal::Decimals;
 use super::encode::Encoder;
-use super::texts::{Run, TextKind, Texts, put_field};
+use super::texts::{Run, TextKind, put_field};
 use super::{Effort, GROUP_LEN_MAX, GROUPS_MAX, Unit};
 use crate::level::Level;
 use crate::value::Value;
@@ -66,19 +66,6 @@ pub(crate) struct Builder {
     bytes_ends: Vec<usize>,
     /// The end of each group.
     marks: Vec<Mark>,
-}
-
-/// An encoded column, and what its values are for whoever makes an index of them.
-pub(crate) struct Finished {
-    pub(crate) bytes: Vec<u8>,
-    pub(super) uses: Uses,
-}
-
-/// How often a value of the column can differ from those before.
-pub(super) enum Uses {
-    Constant,
-    Dictionary { entries: Texts, codes: Vec<u32> },
-    Each,
 }
 
 impl Builder {
@@ -144,12 +131,6 @@ impl Builder {
         self.len
     }
 
-    /// Bytes held, about.
-    pub(crate) fn size(&self) -> usize {
-        let ends = (self.text_ends.len() + self.bytes_ends.len()) * size_of::<usize>();
-        self.ints.len() * size_of::<i64>() + self.text.len() + self.bytes.len() + ends + self.tags.len()
-    }
-
     /// Empties it for the next block; the allocations stay.
     pub(crate) fn clear(&mut self) {
         self.only = None;
@@ -164,7 +145,7 @@ impl Builder {
     }
 
     /// Encodes the values in the smallest way that is found.
-    pub(crate) fn finish(&self, effort: Effort) -> Finished {
+    pub(crate) fn finish(&self, effort: Effort) -> Vec<u8> {
         let ended = self.marks.last().map_or(0, |mark| mark.values);
         assert!(ended == self.len, "BUG: the last group is not ended");
         let starts = std::iter::once(0).chain(self.marks.iter().map(|mark| mark.values));
@@ -182,7 +163,7 @@ impl Builder {
         }
     }
 
-    fn finish_mixed(&self, encoder: Encoder) -> Finished {
+    fn finish_mixed(&self, encoder: Encoder) -> Vec<u8> {
         if let Some((decimals, units)) = Decimals::of(self.values(0..self.marks.len())) {
             return encoder.decimals(decimals, &units);
         }
@@ -208,26 +189,6 @@ impl Builder {
         let at = before(groups.start).unwrap_or_default();
         let end = before(groups.end).unwrap_or_default().values;
         Values { builder: self, at, end }
-    }
-
-    /// Gives `visit` the values of a group, each distinct one at least once, and where the column has a
-    /// dictionary or one value only once. `finished` must come from the values that are held.
-    pub(crate) fn distinct(&self, finished: &Finished, group: usize, visit: &mut dyn FnMut(Value<'_>)) {
-        let mut values = self.values(group..group + 1);
-        match &finished.uses {
-            Uses::Each => values.for_each(visit),
-            Uses::Constant => values.next().into_iter().for_each(visit),
-            Uses::Dictionary { entries, codes } => {
-                let mut seen = vec![false; entries.len()];
-                for &code in codes.get(values.at.values..values.end).unwrap_or_default() {
-                    let code = code as usize;
-                    let fresh = seen.get_mut(code).is_some_and(|seen| !std::mem::replace(seen, true));
-                    if let Some(value) = entries.get(code).filter(|_| fresh) {
-                        visit(value);
-                    }
-                }
-            }
-        }
     }
 }
 

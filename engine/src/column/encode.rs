@@ -6,7 +6,6 @@
 use std::ops::Range;
 
 use super::bits;
-use super::builder::{Finished, Uses};
 use super::codec::Codec;
 use super::decimal::Decimals;
 use super::distinct::{self, Codes, ENTRIES_MAX};
@@ -61,13 +60,13 @@ impl Encoder {
     }
 
     /// One value, or none, in all groups.
-    pub(super) fn constant(mut self, value: Value<'_>) -> Finished {
+    pub(super) fn constant(mut self, value: Value<'_>) -> Vec<u8> {
         self.begin(CONSTANT);
         put_field(&mut self.head, value);
-        self.end(Uses::Constant)
+        self.end()
     }
 
-    pub(super) fn ints(mut self, unit: Unit, values: &[i64]) -> Finished {
+    pub(super) fn ints(mut self, unit: Unit, values: &[i64]) -> Vec<u8> {
         let frames = Frames::measure(values, self.groups.iter().cloned());
         if let Some(value) = frames.constant().and_then(|int| unit.value(int)) {
             return self.constant(value);
@@ -92,10 +91,10 @@ impl Encoder {
         self.begin(INTS);
         self.head.push(unit as u8);
         self.frames(&frames, values);
-        self.end(Uses::Each)
+        self.end()
     }
 
-    pub(super) fn floats(mut self, bits: &[i64]) -> Finished {
+    pub(super) fn floats(mut self, bits: &[i64]) -> Vec<u8> {
         let codes = distinct::codes(bits.iter().copied(), distinct::hash_int, ENTRIES_MAX);
         if let Some(codes) = codes {
             let mut entries = Fields::default();
@@ -114,10 +113,10 @@ impl Encoder {
             let bits = bits.get(range).unwrap_or_default();
             bits.iter().for_each(|bits| raw.extend_from_slice(&bits.to_le_bytes()));
         });
-        self.end(Uses::Each)
+        self.end()
     }
 
-    pub(super) fn numbers(mut self, text: &str, run: Run<'_>) -> Finished {
+    pub(super) fn numbers(mut self, text: &str, run: Run<'_>) -> Vec<u8> {
         let literals = super::texts::strs(text, run.ends).map(Value::Number);
         let Some((decimals, units)) = Decimals::of(literals) else {
             return self.texts(TextKind::Number, run);
@@ -138,27 +137,27 @@ impl Encoder {
     }
 
     /// Numbers of several kinds as decimals.
-    pub(super) fn decimals(self, decimals: Decimals, units: &[i64]) -> Finished {
+    pub(super) fn decimals(self, decimals: Decimals, units: &[i64]) -> Vec<u8> {
         let frames = Frames::measure(units, self.groups.iter().cloned());
         self.decimal_frames(decimals, &frames, units)
     }
 
-    fn decimal_frames(mut self, decimals: Decimals, frames: &Frames, units: &[i64]) -> Finished {
+    fn decimal_frames(mut self, decimals: Decimals, frames: &Frames, units: &[i64]) -> Vec<u8> {
         self.begin(DECIMALS);
         decimals.write(&mut self.head);
         self.frames(frames, units);
-        self.end(Uses::Each)
+        self.end()
     }
 
-    pub(super) fn texts(self, kind: TextKind, run: Run<'_>) -> Finished {
+    pub(super) fn texts(self, kind: TextKind, run: Run<'_>) -> Vec<u8> {
         self.strings(Some(kind), run)
     }
 
-    pub(super) fn mixed(self, run: Run<'_>) -> Finished {
+    pub(super) fn mixed(self, run: Run<'_>) -> Vec<u8> {
         self.strings(None, run)
     }
 
-    fn strings(mut self, kind: Option<TextKind>, run: Run<'_>) -> Finished {
+    fn strings(mut self, kind: Option<TextKind>, run: Run<'_>) -> Vec<u8> {
         let codes = distinct::codes(run.iter(), distinct::hash_bytes, ENTRIES_MAX);
         let mut form = None;
         if let Some(codes) = codes {
@@ -184,7 +183,7 @@ impl Encoder {
             run.part(span(&self.groups, &groups)).write(&form, &mut page);
             self.pages.push(groups.len(), codec, &page);
         }
-        self.end(Uses::Each)
+        self.end()
     }
 
     /// How texts are laid out best.
@@ -224,7 +223,7 @@ impl Encoder {
         size + bits::size(codes.len(), code_width(entries.len())) + PAGE_HEAD_SIZE
     }
 
-    fn dictionary(mut self, dictionary: Coded) -> Finished {
+    fn dictionary(mut self, dictionary: Coded) -> Vec<u8> {
         let Coded { entries, form, codes } = dictionary;
         let small = entries.run().whole().len() <= CONSTANT_SIZE_MAX;
         if let Some(value) = entries.get(0).filter(|_| entries.len() == 1 && small) {
@@ -241,7 +240,7 @@ impl Encoder {
             let codes = codes.get(range).unwrap_or_default();
             bits::pack(raw, width, codes.iter().map(|code| u64::from(*code)));
         });
-        self.end(Uses::Dictionary { entries, codes })
+        self.end()
     }
 
     fn frames(&mut self, frames: &Frames, values: &[i64]) {
@@ -289,7 +288,7 @@ impl Encoder {
         }
     }
 
-    fn end(self, uses: Uses) -> Finished {
+    fn end(self) -> Vec<u8> {
         let size = u32::try_from(self.head.len() + self.pages.table.len());
         let size = size.unwrap_or_else(|_| panic!("BUG: a head holds no more than groups and pages"));
         let mut bytes =
@@ -300,7 +299,7 @@ impl Encoder {
         bytes.extend_from_slice(&self.head);
         bytes.extend_from_slice(&self.pages.table);
         bytes.extend_from_slice(&self.pages.bytes);
-        Finished { bytes, uses }
+        bytes
     }
 }
 

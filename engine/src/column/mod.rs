@@ -47,12 +47,12 @@ mod tests;
 mod texts;
 mod vector;
 
-pub(crate) use builder::{Builder, Finished, Values};
+pub(crate) use builder::Builder;
 pub(crate) use read::Column;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use read::fuzz;
 pub(crate) use texts::TextKind;
-pub(crate) use vector::{DecimalsView, Dictionary, TextsView, Vector, View};
+pub(crate) use vector::{Dictionary, Vector, View};
 
 /// Groups of a block, at most.
 pub(crate) const GROUPS_MAX: u32 = 64;

@@ -54,7 +54,7 @@ fn same(a: Value<'_>, b: Value<'_>) -> bool {
     }
 }
 
-fn encode(builder: &mut Builder, groups: &[Vec<Value<'_>>], effort: Effort) -> Finished {
+fn encode(builder: &mut Builder, groups: &[Vec<Value<'_>>], effort: Effort) -> Vec<u8> {
     builder.clear();
     for group in groups {
         group.iter().for_each(|value| builder.push(*value));
@@ -69,7 +69,7 @@ fn encode(builder: &mut Builder, groups: &[Vec<Value<'_>>], effort: Effort) -> F
 fn check(groups: &[Vec<Value<'_>>], effort: Effort) -> (usize, Kind) {
     let mut builder = Builder::default();
     let finished = encode(&mut builder, groups, effort);
-    let column = Column::open(&finished.bytes).unwrap();
+    let column = Column::open(&finished).unwrap();
     column.verify().unwrap();
     let dictionary = column.dictionary().unwrap();
     let mut vector = Vector::default();
@@ -87,7 +87,6 @@ fn check(groups: &[Vec<Value<'_>>], effort: Effort) -> (usize, Kind) {
         }
         assert!(vector.get(values.len(), Some(&dictionary)).is_none());
         check_view(&column, group, values, &vector);
-        check_distinct(&builder, &finished, at, values);
     }
     let all = || groups.iter().flatten();
     assert_eq!(column.len() as usize, all().count());
@@ -98,18 +97,15 @@ fn check(groups: &[Vec<Value<'_>>], effort: Effort) -> (usize, Kind) {
     if let Some(constant) = column.constant() {
         assert!(all().all(|value| same(*value, constant)));
     }
-    (finished.bytes.len(), column.kind())
+    (finished.len(), column.kind())
 }
 
 fn check_view(column: &Column<'_>, group: u32, values: &[Value<'_>], vector: &Vector) {
     match vector.view() {
         View::Texts(texts) => {
-            let mut start = 0;
             for (at, value) in values.iter().enumerate() {
                 if let Value::Str(text) | Value::Number(text) | Value::Json(text) = value {
                     assert_eq!(texts.str(at), *text);
-                    assert_eq!(&texts.joined()[start..texts.end(at)], *text);
-                    start = texts.end(at);
                 }
             }
         }
@@ -118,26 +114,12 @@ fn check_view(column: &Column<'_>, group: u32, values: &[Value<'_>], vector: &Ve
             assert_eq!(column.bounds(group), bounds);
         }
         View::Decimals(decimals) => {
-            assert_eq!(column.kind(), Kind::Decimals(decimals.places()));
+            assert!(matches!(column.kind(), Kind::Decimals(_)));
             let (min, max) = column.block_bounds().unwrap();
             assert!(decimals.units.iter().all(|units| (min..=max).contains(units)));
         }
         View::Constant(_) | View::Codes(_) | View::Floats(_) | View::Mixed(_) => {}
     }
-}
-
-/// What the visitor is given are values of the group, and all of them.
-fn check_distinct(builder: &Builder, finished: &Finished, group: usize, values: &[Value<'_>]) {
-    let key = |value: Value<'_>| {
-        let mut bytes = Vec::new();
-        texts::put_field(&mut bytes, value);
-        bytes
-    };
-    let mut visited = std::collections::BTreeSet::new();
-    builder.distinct(finished, group, &mut |value| {
-        visited.insert(key(value));
-    });
-    assert_eq!(visited, values.iter().map(|value| key(*value)).collect());
 }
 
 /// Groups of a thousand, as in a block that is full.
@@ -246,7 +228,7 @@ proptest! {
     ) {
         let groups: Vec<Vec<Value<'_>>> =
             owned.iter().map(|group| group.iter().map(Own::value).collect()).collect();
-        let mut bytes = encode(&mut Builder::default(), &groups, effort).bytes;
+        let mut bytes = encode(&mut Builder::default(), &groups, effort);
         let at = at % bytes.len();
         bytes[at] ^= 1_u8 << bit;
         prop_assert!(damage(&bytes), "byte {} of {}", at, bytes.len());
@@ -264,7 +246,7 @@ proptest! {
     ) {
         let groups: Vec<Vec<Value<'_>>> =
             owned.iter().map(|group| group.iter().map(Own::value).collect()).collect();
-        let mut bytes = encode(&mut Builder::default(), &groups, Effort::Hot).bytes;
+        let mut bytes = encode(&mut Builder::default(), &groups, Effort::Hot);
         for (at, byte) in flips {
             let at = at % bytes.len();
             bytes[at] = byte;
@@ -315,7 +297,7 @@ fn every_flipped_byte_of_every_encoding_is_noticed() {
     for (owned, kind) in samples() {
         let values: Vec<Value<'_>> = owned.iter().map(Own::value).collect();
         for effort in [Effort::Hot, Effort::Cold] {
-            let mut bytes = encode(&mut Builder::default(), &full(&values), effort).bytes;
+            let mut bytes = encode(&mut Builder::default(), &full(&values), effort);
             // The head byte by byte, the pages here and there.
             for at in (0..bytes.len()).filter(|at| *at < 200 || at % 97 == 0) {
                 bytes[at] ^= 0x10;
@@ -331,7 +313,7 @@ fn every_flipped_byte_of_every_encoding_is_noticed() {
 fn every_cut_and_every_byte_too_much_is_noticed() {
     for (owned, kind) in samples() {
         let values: Vec<Value<'_>> = owned.iter().take(50).map(Own::value).collect();
-        let mut bytes = encode(&mut Builder::default(), &full(&values), Effort::Hot).bytes;
+        let mut bytes = encode(&mut Builder::default(), &full(&values), Effort::Hot);
         for cut in 0..bytes.len() {
             assert!(Column::open(&bytes[..cut]).is_err(), "{kind:?} cut at {cut}");
         }
@@ -440,7 +422,7 @@ fn a_vector_that_goes_from_column_to_column_mixes_nothing_up() {
         .iter()
         .map(|(owned, _)| {
             let values: Vec<Value<'_>> = owned.iter().map(Own::value).collect();
-            encode(&mut builder, &full(&values), Effort::Cold).bytes
+            encode(&mut builder, &full(&values), Effort::Cold)
         })
         .collect();
     for group in 0..3 {
@@ -461,7 +443,7 @@ fn a_vector_that_goes_from_column_to_column_mixes_nothing_up() {
 fn a_damaged_page_leaves_nothing_behind_in_a_vector() {
     let owned = samples().remove(7).0;
     let values: Vec<Value<'_>> = owned.iter().map(Own::value).collect();
-    let mut bytes = encode(&mut Builder::default(), &full(&values), Effort::Hot).bytes;
+    let mut bytes = encode(&mut Builder::default(), &full(&values), Effort::Hot);
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     let column = Column::open(&bytes).unwrap();
@@ -493,8 +475,8 @@ fn a_builder_is_as_good_as_fresh_after_clear() {
     let mut used = Builder::default();
     for (owned, _) in &owned {
         let values: Vec<Value<'_>> = owned.iter().map(Own::value).collect();
-        let again = encode(&mut used, &full(&values), Effort::Hot).bytes;
-        let fresh = encode(&mut Builder::default(), &full(&values), Effort::Hot).bytes;
+        let again = encode(&mut used, &full(&values), Effort::Hot);
+        let fresh = encode(&mut Builder::default(), &full(&values), Effort::Hot);
         assert_eq!(again, fresh);
         assert_eq!(used.len(), values.len());
         assert!(
@@ -503,7 +485,7 @@ fn a_builder_is_as_good_as_fresh_after_clear() {
         );
     }
     used.clear();
-    assert_eq!((used.len(), used.size()), (0, 0));
+    assert_eq!(used.len(), 0);
 }
 
 /// One small column of each encoding; no page of them is worth a codec.
@@ -558,7 +540,7 @@ fn the_bytes_of_a_chunk_are_pinned() {
         let (first, rest) = owned.split_first().unwrap();
         let rest = rest.iter().map(Own::value).collect();
         let groups = [vec![first.value()], rest];
-        let bytes = encode(&mut Builder::default(), &groups, Effort::Hot).bytes;
+        let bytes = encode(&mut Builder::default(), &groups, Effort::Hot);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, want, "{:?}", check(&groups, Effort::Hot).1);
     }

@@ -205,11 +205,6 @@ impl Texts {
         self.kind
     }
 
-    /// Bytes held.
-    pub(crate) fn size(&self) -> usize {
-        self.text.len() + self.bytes.len() + self.ends.len() * size_of::<usize>()
-    }
-
     /// The value at a position.
     #[inline]
     pub(crate) fn get(&self, at: usize) -> Option<Value<'_>> {
@@ -227,22 +222,6 @@ impl Texts {
     pub(crate) fn str(&self, at: usize) -> &str {
         let range = self.range(at).filter(|_| self.kind.is_some());
         range.and_then(|range| self.text.get(range)).unwrap_or_default()
-    }
-
-    /// The texts of a range, one after the other, and where in it each one ends.
-    pub(crate) fn joined(&self, range: std::ops::Range<usize>) -> &str {
-        let start = range.start.checked_sub(1).and_then(|at| self.ends.get(at)).copied().unwrap_or(0);
-        let end = range.end.checked_sub(1).and_then(|at| self.ends.get(at)).copied().unwrap_or(start);
-        if self.kind.is_none() {
-            return "";
-        }
-        self.text.get(start..end).unwrap_or_default()
-    }
-
-    /// Where the value at a position ends.
-    #[inline]
-    pub(crate) fn end(&self, at: usize) -> usize {
-        self.ends.get(at).copied().unwrap_or(0)
     }
 
     #[inline]

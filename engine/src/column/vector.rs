@@ -66,10 +66,6 @@ pub(crate) struct TextsView<'v> {
 }
 
 impl<'v> TextsView<'v> {
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The kind of all of them; `None` for mixed values.
     pub(crate) fn kind(&self) -> Option<TextKind> {
         self.texts.kind()
@@ -86,18 +82,6 @@ impl<'v> TextsView<'v> {
     pub(crate) fn str(&self, at: usize) -> &'v str {
         if at < self.len { self.texts.str(self.first + at) } else { "" }
     }
-
-    /// All texts one after the other, to search them in one go; empty for bytes and mixed values.
-    pub(crate) fn joined(&self) -> &'v str {
-        self.texts.joined(self.first..self.first + self.len)
-    }
-
-    /// Where in [`Self::joined`] the text at a position ends.
-    #[inline]
-    pub(crate) fn end(&self, at: usize) -> usize {
-        let before = self.first.checked_sub(1).map_or(0, |before| self.texts.end(before));
-        self.texts.end(self.first + at).saturating_sub(before)
-    }
 }
 
 /// Decimals of a group: whole units of the last place.
@@ -110,11 +94,6 @@ pub(crate) struct DecimalsView<'v> {
 }
 
 impl<'v> DecimalsView<'v> {
-    /// Digits behind the point.
-    pub(crate) fn places(&self) -> u32 {
-        self.decimals.places()
-    }
-
     /// The value at a position: a literal, or an integer where it was given as one.
     #[inline]
     pub(crate) fn get(&self, at: usize) -> Option<Value<'v>> {
@@ -196,19 +175,9 @@ impl Dictionary {
         self.0.len()
     }
 
-    /// Bytes held.
-    pub(crate) fn size(&self) -> usize {
-        self.0.size()
-    }
-
     /// The value of a code.
     #[inline]
     pub(crate) fn get(&self, code: u32) -> Option<Value<'_>> {
         self.0.get(usize::try_from(code).ok()?)
-    }
-
-    /// The kind of text that all of them are, if they are all texts of one kind.
-    pub(crate) fn kind(&self) -> Option<TextKind> {
-        self.0.kind()
     }
 }

@@ -14,9 +14,9 @@ use crate::segment::sealed::read::{Block, NotOpen, Segment};
 use crate::segment::sealed::rows::Rows;
 
 /// Shows the file; its rows if asked to.
-pub(super) fn show(map: Arc<dyn ReadMap>, rows: bool, out: &mut Out<'_>) -> ControlFlow<()> {
+pub(super) fn show(map: &Arc<dyn ReadMap>, rows: bool, out: &mut Out<'_>) -> ControlFlow<()> {
     let len = map.bytes().len() as u64;
-    let segment = match Segment::read(Arc::clone(&map)) {
+    let segment = match Segment::read(Arc::clone(map)) {
         Ok(segment) => segment,
         Err(NotOpen::Damaged(what)) => {
             return out.damage(0, len, &format!("{what}: its blocks cannot be found without the footer"));

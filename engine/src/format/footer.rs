@@ -101,7 +101,7 @@ pub(crate) struct BlockEntry {
 pub(crate) enum Read {
     /// `sound` when the head and both copies hold.
     Footer {
-        footer: Footer,
+        footer: Box<Footer>,
         sound: bool,
     },
     Newer {
@@ -160,7 +160,7 @@ impl Footer {
         match Self::decode_body(body) {
             Some(footer) => {
                 let sound = both && bytes.starts_with(&head(footer.store, footer.id));
-                Read::Footer { footer, sound }
+                Read::Footer { footer: Box::new(footer), sound }
             }
             None => Read::Damaged,
         }
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_footer_reads_back() {
-        assert_eq!(Footer::read(&file()), Read::Footer { footer: footer(), sound: true });
+        assert_eq!(Footer::read(&file()), Read::Footer { footer: Box::new(footer()), sound: true });
         assert_eq!(footer().data_size(), 39);
     }
 
@@ -440,7 +440,7 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             match Footer::read(&bad) {
                 Read::Footer { footer: found, sound } => {
-                    assert_eq!(found, footer(), "bit {bit}");
+                    assert_eq!(*found, footer(), "bit {bit}");
                     assert_eq!(sound, data.contains(&(bit / 8)), "bit {bit}");
                 }
                 other => panic!("bit {bit}: {other:?}"),
@@ -453,7 +453,7 @@ mod tests {
         let good = file();
         for len in 0..good.len() {
             match Footer::read(&good[..len]) {
-                Read::Footer { footer: found, .. } => assert_eq!(found, footer(), "{len}"),
+                Read::Footer { footer: found, .. } => assert_eq!(*found, footer(), "{len}"),
                 Read::Newer { .. } => panic!("{len} bytes are not newer"),
                 Read::Damaged => {}
             }

@@ -38,6 +38,8 @@ pub(crate) enum FileName {
     Segment { id: u64, day: Option<Day> },
     /// A segment being written.
     SegmentNew { id: u64 },
+    /// A segment in the quarantine, since then (wall clock, ns).
+    Quarantined { id: u64, since: i64 },
     /// Says that a segment is being taken away for good, so that nobody takes it for a lost one.
     Tombstone { id: u64 },
 }
@@ -50,11 +52,6 @@ impl Day {
     /// The day of a time in nanoseconds since 1970.
     pub(crate) fn of(time: i64) -> Self {
         Self(i32::try_from(time.div_euclid(DAY_NS)).unwrap_or(0))
-    }
-
-    /// The first nanosecond of the day; the earliest time there is for the day that begins before it.
-    pub(crate) fn start(self) -> i64 {
-        i64::from(self.0).saturating_mul(DAY_NS)
     }
 
     /// Year, month and day of the month (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
@@ -89,9 +86,10 @@ impl FileName {
         match self {
             Self::SlotLock { .. } | Self::Active { .. } => store.join(ACTIVE_DIR).join(self.to_string()),
             Self::SourceLock { .. } => store.join(IMPORTS_DIR).join(self.to_string()),
-            Self::Segment { .. } | Self::SegmentNew { .. } | Self::Tombstone { .. } => {
-                self.folder(store).join(self.to_string())
-            }
+            Self::Segment { .. }
+            | Self::SegmentNew { .. }
+            | Self::Quarantined { .. }
+            | Self::Tombstone { .. } => self.folder(store).join(self.to_string()),
             _ => store.join(self.to_string()),
         }
     }
@@ -101,6 +99,7 @@ impl FileName {
         match self {
             Self::SlotLock { .. } | Self::Active { .. } => store.join(ACTIVE_DIR),
             Self::SourceLock { .. } => store.join(IMPORTS_DIR),
+            Self::Quarantined { .. } => store.join(QUARANTINE_DIR),
             Self::Segment { day: Some(day), .. } => store.join(ARCHIVE_DIR).join(day.to_string()),
             Self::Segment { .. } | Self::SegmentNew { .. } | Self::Tombstone { .. } => {
                 store.join(SEGMENTS_DIR)
@@ -162,6 +161,7 @@ impl fmt::Display for FileName {
             Self::MaintenanceLock => f.write_str("maintenance.lock"),
             Self::Segment { id, .. } => write!(f, "{id}.seg"),
             Self::SegmentNew { id } => write!(f, "{id}.new"),
+            Self::Quarantined { id, since } => write!(f, "{id}-{since}.seg"),
             Self::Tombstone { id } => write!(f, "{id}.gone"),
         }
     }

@@ -40,6 +40,7 @@ impl Groups {
         self.bits.get((group / 64) as usize).is_some_and(|word| word >> (group % 64) & 1 == 1)
     }
 
+    #[cfg(test)]
     /// Keeps what the other set holds too.
     pub(crate) fn and(&mut self, other: &Self) {
         debug_assert_eq!(self.total, other.total, "sets of one segment");
@@ -50,6 +51,7 @@ impl Groups {
         }
     }
 
+    #[cfg(test)]
     /// Takes in what the other set holds.
     pub(crate) fn or(&mut self, other: &Self) {
         debug_assert_eq!(self.total, other.total, "sets of one segment");
@@ -58,11 +60,13 @@ impl Groups {
         }
     }
 
+    #[cfg(test)]
     /// How many groups are in the set.
     pub(crate) fn count(&self) -> u32 {
         self.bits.iter().map(|word| word.count_ones()).sum()
     }
 
+    #[cfg(test)]
     /// The groups in the set, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         (0..self.total).filter(|&group| self.contains(group))

@@ -103,10 +103,10 @@ impl<'c> Maintenance<'c> {
     }
 
     /// Does all steps that there are; `now` is the clock of archiving and retention.
-    pub(crate) fn run(mut self, extent: Extent, now: i64) -> Result<Upkeep> {
+    fn run(mut self, extent: Extent, now: i64) -> Result<Upkeep> {
         while self.step(extent, now)? {}
         self.tell_gone()?;
-        self.report.unsealed = unsealed(&*self.core.manifest()?.state);
+        self.report.unsealed = unsealed(&self.core.manifest()?.state);
         Ok(self.report)
     }
 
@@ -123,7 +123,7 @@ impl<'c> Maintenance<'c> {
     }
 
     /// Says which steps there would be.
-    pub(crate) fn dry_run(core: &Core, extent: Extent, now: i64) -> Result<Upkeep> {
+    fn dry_run(core: &Core, extent: Extent, now: i64) -> Result<Upkeep> {
         let mut state = State::clone(&core.manifest()?.state);
         let mut report = Upkeep { unsealed: unsealed(&state), ..Upkeep::default() };
         while let Some(job) = plan::next(&state, &core.options, extent, now, &[]) {

@@ -94,7 +94,7 @@ impl Maintenance<'_> {
         let folder = self.core.dir.join(QUARANTINE_DIR);
         self.core.vfs.create_dir(&folder).map_err(failed)?;
         self.core.vfs.sync_dir(&self.core.dir).map_err(failed)?;
-        let kept = folder.join(format!("{id}-{}.seg", self.core.vfs.now()));
+        let kept = FileName::Quarantined { id, since: self.core.vfs.now() }.path(&self.core.dir);
         self.core.vfs.rename(path, &kept).map_err(failed)?;
         self.core.vfs.sync_dir(&folder).map_err(failed)?;
         Ok(true)

@@ -72,7 +72,7 @@ impl Files {
         if let Read::Footer { footer, .. } = Footer::read(map.bytes()) {
             let name = FileName::Segment { id: footer.id, day: footer.day };
             if name.path(dir) == path {
-                self.segments.push(Found { footer, size: map.bytes().len() as u64 });
+                self.segments.push(Found { footer: *footer, size: map.bytes().len() as u64 });
             }
         }
     }

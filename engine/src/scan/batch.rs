@@ -4,6 +4,7 @@
 //! as it is in the segment until it is asked for: as values by [`Batch::column`], or as codes and integers
 //! by [`Batch::lane`].
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::column::{Unit, View};
@@ -53,20 +54,41 @@ pub(super) enum Stored<'a> {
     },
 }
 
-/// A column of a batch as it is held, for whoever can work on that. Each list has one entry for each row.
+/// A column of a batch as it is held, for whoever can work on that.
 #[derive(Debug)]
 pub enum Lane<'b> {
     /// Every row has this value, or none.
     Constant(Option<Value<'b>>),
-    /// Positions in a dictionary; [`NO_CODE`] for a row without a value.
-    Codes(Vec<u32>, Entries<'b>),
-    /// Integers that every row has, and what they stand for.
-    Ints(IntUnit, Vec<i64>),
-    /// Anything else.
+    /// For each row a position in a dictionary; [`NO_CODE`] for a row without a value.
+    Codes(Cow<'b, [u32]>, Entries<'b>),
+    /// Integers, and what they stand for.
+    Ints(IntUnit, Ints<'b>),
+    /// A value for each row.
     Values(&'b [Option<Value<'b>>]),
 }
 
-/// The code of a row that has no value.
+/// Integers of some rows of a column.
+#[derive(Clone, Debug)]
+pub struct Ints<'b> {
+    /// Integers of the rows that have one, and maybe of others.
+    pub ints: Cow<'b, [i64]>,
+    /// For each row its place among the integers, [`NO_CODE`] for a row without; absent where the integers
+    /// are those of the rows, one for each.
+    pub places: Option<Cow<'b, [u32]>>,
+}
+
+impl Ints<'_> {
+    /// The integer of a row.
+    #[inline]
+    pub fn get(&self, row: usize) -> Option<i64> {
+        match &self.places {
+            None => self.ints.get(row).copied(),
+            Some(places) => self.ints.get(*places.get(row)? as usize).copied(),
+        }
+    }
+}
+
+/// The code or place of a row that has no value: no list is so long.
 pub const NO_CODE: u32 = u32::MAX;
 
 /// What the integers of a column stand for.
@@ -80,6 +102,26 @@ pub enum IntUnit {
     Duration,
     /// [`Value::Cost`]
     Cost,
+    /// [`Value::Level`]
+    Level,
+    /// [`Value::Bool`]
+    Bool,
+}
+
+impl IntUnit {
+    /// The value that an integer stands for.
+    #[inline]
+    pub fn value(self, int: i64) -> Option<Value<'static>> {
+        let unit = match self {
+            Self::Int => Unit::Int,
+            Self::Time => Unit::Time,
+            Self::Duration => Unit::Duration,
+            Self::Cost => Unit::Cost,
+            Self::Level => Unit::Level,
+            Self::Bool => Unit::Bool,
+        };
+        unit.value(int)
+    }
 }
 
 /// The distinct values of a column of a block.
@@ -150,15 +192,17 @@ impl<'a> Stored<'a> {
         };
         match &values.content {
             Held::Missing => Lane::Constant(None),
-            Held::Times(times, unit) => match (int_unit(*unit), values.places.is_all()) {
-                (Some(unit), true) => Lane::Ints(unit, gather(times, selected)),
-                _ => Lane::Values(self.values()),
-            },
+            Held::Times(times, unit) if values.places.is_all() => {
+                Lane::Ints(int_unit(*unit), ints(times, selected))
+            }
             Held::Vector(vector, dictionary) => match (vector.view(), dictionary) {
-                (View::Constant(value), _) if values.places.is_all() => Lane::Constant(Some(value)),
-                (View::Ints(unit, ints), _) => match (int_unit(unit), values.places.is_all()) {
-                    (Some(unit), true) => Lane::Ints(unit, gather(ints, selected)),
-                    _ => Lane::Values(self.values()),
+                (View::Constant(value), _) if values.places.have_all(selected) => Lane::Constant(Some(value)),
+                (View::Ints(unit, held), _) => match values.places.list() {
+                    None => Lane::Ints(int_unit(unit), ints(held, selected)),
+                    Some(list) => {
+                        let places = Some(gather(list, selected));
+                        Lane::Ints(int_unit(unit), Ints { ints: Cow::Borrowed(held), places })
+                    }
                 },
                 (View::Codes(codes), Some(dictionary)) => {
                     let code = |row: &u16| {
@@ -173,40 +217,46 @@ impl<'a> Stored<'a> {
                 }
                 _ => Lane::Values(self.values()),
             },
-            Held::Rare(..) => Lane::Values(self.values()),
+            Held::Times(..) | Held::Rare(..) => Lane::Values(self.values()),
         }
     }
 }
 
-fn gather<T: Copy>(list: &[T], selected: &[u16]) -> Vec<T> {
+/// Those entries of a list with one for each row of a group that are of selected rows.
+fn gather<'g, T: Copy>(list: &'g [T], selected: &[u16]) -> Cow<'g, [T]> {
     if selected.len() == list.len() {
-        return list.to_vec();
+        return Cow::Borrowed(list);
     }
     selected.iter().filter_map(|row| list.get(usize::from(*row)).copied()).collect()
 }
 
-fn int_unit(unit: Unit) -> Option<IntUnit> {
+fn ints<'g>(list: &'g [i64], selected: &[u16]) -> Ints<'g> {
+    Ints { ints: gather(list, selected), places: None }
+}
+
+fn int_unit(unit: Unit) -> IntUnit {
     match unit {
-        Unit::Int => Some(IntUnit::Int),
-        Unit::Time => Some(IntUnit::Time),
-        Unit::Duration => Some(IntUnit::Duration),
-        Unit::Cost => Some(IntUnit::Cost),
-        Unit::Level | Unit::Bool => None,
+        Unit::Int => IntUnit::Int,
+        Unit::Time => IntUnit::Time,
+        Unit::Duration => IntUnit::Duration,
+        Unit::Cost => IntUnit::Cost,
+        Unit::Level => IntUnit::Level,
+        Unit::Bool => IntUnit::Bool,
     }
 }
 
 impl<'a> Batch<'a> {
     /// Rows in the batch, 1 to 1,024.
     pub fn len(&self) -> usize {
-        self.times.len()
+        self.group.as_ref().map_or(self.times.len(), |group| group.selected.len())
     }
 
     /// Whether the batch is empty; a batch that a scan shows never is.
     pub fn is_empty(&self) -> bool {
-        self.times.is_empty()
+        self.len() == 0
     }
 
-    /// The ids of the rows.
+    /// The ids of the rows. Known unless the scan said that it does not ask.
     pub fn ids(&self) -> &[RecordId] {
         self.ids.get_or_init(|| {
             let Some(group) = &self.group else { return Vec::new() };
@@ -215,7 +265,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// The times of the rows, nanoseconds since 1970.
+    /// The times of the rows, nanoseconds since 1970. Known unless the scan said that it does not ask.
     pub fn times(&self) -> &[i64] {
         &self.times
     }

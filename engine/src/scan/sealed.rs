@@ -36,6 +36,12 @@ struct Lanes {
 }
 
 impl SealedPart<'_> {
+    /// The names of the fields of the block; none where its head is damaged.
+    pub(super) fn names(&self) -> Option<Vec<&str>> {
+        let block = self.segment.block(self.block).ok()?;
+        Some(block.head.names.iter().map(String::as_str).collect())
+    }
+
     /// Shows the matching rows in batches. What is damaged is left out and said.
     pub(super) fn scan(&self, visit: &mut dyn FnMut(&Batch<'_>) -> ControlFlow<()>) -> ScanStats {
         let mut stats = ScanStats::default();
@@ -58,6 +64,7 @@ impl SealedPart<'_> {
         let mut tree = Tree::new(&compiled, &lanes.slots, &lanes.all, &reader);
         let lookup = Lookup::new(self.segment, self.block, self.scan.index);
         let groups = tree.groups(&reader, &lookup);
+        stats.indexed |= lookup.ruled_out(reader.groups());
         let bytes = (self.entry.columns_size + self.entry.head_size) / u64::from(reader.groups().max(1));
         for group in (0..reader.groups()).rev() {
             let (min, max) = reader.time_bounds(group);
@@ -141,9 +148,12 @@ impl SealedPart<'_> {
         visit: &mut dyn FnMut(&Batch<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Gap> {
         let asked = lanes.slots.get(..self.scan.columns.len()).unwrap_or(&[]);
-        reader.load_times()?;
+        if self.scan.times {
+            reader.load_times()?;
+        }
         let imports = self.scan.fields || self.scan.columns.iter().any(|name| name == "_import");
-        for &lane in [lanes.writer, lanes.sequence].iter().chain(asked) {
+        let ids: &[usize] = if self.scan.ids { &[lanes.writer, lanes.sequence] } else { &[] };
+        for &lane in ids.iter().chain(asked) {
             reader.load(lane)?;
         }
         if imports {
@@ -165,7 +175,11 @@ impl SealedPart<'_> {
         let column =
             |&lane: &usize| Stored::encoded(reader.values(lane), &selected, reader.null_is_missing(lane));
         let mut batch = Batch {
-            times: rows().filter_map(|row| reader.times().get(row).copied()).collect(),
+            times: match self.scan.times {
+                true if selected.len() == reader.rows() => reader.times().to_vec(),
+                true => rows().filter_map(|row| reader.times().get(row).copied()).collect(),
+                false => Vec::new(),
+            },
             columns: asked.iter().map(column).collect(),
             group: Some(Group {
                 reader,

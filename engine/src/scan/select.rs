@@ -4,13 +4,15 @@
 //! out groups, the index says which groups hold a word. What the groups say is only where to look; each row
 //! that is selected was tested by its own value.
 
-use crate::column::{Unit, View};
+use std::cell::Cell;
+
+use crate::column::{TextKind, Unit, View};
 use crate::field;
 use crate::gap::Gap;
 use crate::predicate::{Comparison, Literal};
 use crate::predicate::{Compiled, Node, Test};
 use crate::record::{self, CUSTOM_BASE};
-use crate::segment::sealed::group::{GroupReader, Held, Known, Values};
+use crate::segment::sealed::group::{GroupReader, Held, Known, NOWHERE, Values};
 use crate::segment::sealed::read::Segment;
 use crate::text::{self, TextTest};
 use crate::value::Value;
@@ -32,10 +34,20 @@ impl Mask {
         mask
     }
 
+    /// The rows that have a place in a list of places.
+    fn placed(list: &[u32]) -> Self {
+        let mut mask = Self::EMPTY;
+        for (word, places) in mask.0.iter_mut().zip(list.chunks(64)) {
+            *word = (0..).zip(places).fold(0, |bits, (at, place)| bits | u64::from(*place != NOWHERE) << at);
+        }
+        mask
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
 
+    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
@@ -132,6 +144,23 @@ impl<'p> Question<'p> {
     fn int(&self) -> Option<(Comparison, i64)> {
         match self.node {
             Node::Int { comparison, int, .. } => Some((*comparison, *int)),
+            _ => None,
+        }
+    }
+
+    /// The test of a text that this is.
+    fn text(&self) -> Option<&'p TextTest> {
+        match self.node {
+            Node::Field { test: Test::Text(test), .. } => Some(test),
+            _ => None,
+        }
+    }
+
+    /// Whether it asks only that there is a value, or that there is none.
+    fn presence(&self) -> Option<bool> {
+        match self.node {
+            Node::Field { test: Test::Exists, .. } => Some(true),
+            Node::Field { test: Test::Missing, .. } => Some(false),
             _ => None,
         }
     }
@@ -329,6 +358,21 @@ fn leaf_rows(
                 Mask::EMPTY
             }
         }
+        // None of these holds a null.
+        Held::Vector(vector, _)
+            if !null_is_missing
+                && question.presence().is_some()
+                && matches!(
+                    vector.view(),
+                    View::Ints(..) | View::Floats(_) | View::Decimals(_) | View::Texts(_)
+                ) =>
+        {
+            let there = match places.list() {
+                None => *mask,
+                Some(list) => mask.and(&Mask::placed(list)),
+            };
+            if question.presence() == Some(true) { there } else { mask.without(&there) }
+        }
         Held::Vector(vector, dictionary) if !null_is_missing => match (vector.view(), question.int()) {
             (View::Constant(value), _) => {
                 let (with, without) = (question.holds(Some(value)), question.holds(None));
@@ -346,6 +390,10 @@ fn leaf_rows(
                 let value = places.get(row).and_then(|place| ints.get(place));
                 value.is_some_and(|value| comparison.accepts(value.cmp(&int)))
             }),
+            (View::Texts(texts), _) if texts.kind() == Some(TextKind::Str) && question.text().is_some() => {
+                let Some(test) = question.text() else { return Mask::EMPTY };
+                mask.filter(|row| places.get(row).is_some_and(|place| test.matches(texts.str(place))))
+            }
             _ => mask.filter(|row| question.holds(values.get(row))),
         },
         _ => mask.filter(|row| {
@@ -411,11 +459,13 @@ pub(super) struct Lookup<'s> {
     first_group: u32,
     /// Whether the index may be used at all.
     on: bool,
+    /// The groups that it did not rule out whenever it was asked, a bit each.
+    left: Cell<u64>,
 }
 
 impl<'s> Lookup<'s> {
     pub(super) fn new(segment: &'s Segment, block: u32, on: bool) -> Self {
-        Self { segment, first_group: segment.group_start(block), on }
+        Self { segment, first_group: segment.group_start(block), on, left: Cell::new(u64::MAX) }
     }
 
     /// The groups of the block that hold all of the tokens, a bit each.
@@ -434,7 +484,14 @@ impl<'s> Lookup<'s> {
                 break;
             }
         }
+        self.left.set(self.left.get() & left);
         left
+    }
+
+    /// Whether it ruled out any of the block's `groups`.
+    pub(super) fn ruled_out(&self, groups: u32) -> bool {
+        let all = if groups < u64::BITS { (1 << groups) - 1 } else { u64::MAX };
+        self.left.get() & all != all
     }
 }
 
@@ -452,6 +509,9 @@ mod tests {
             assert_eq!(even.count(), rows.div_ceil(2));
             assert_eq!(mask.without(&even).or(&even), mask);
             assert_eq!(mask.and(&even), even);
+            let places: Vec<u32> =
+                (0..).take(rows).map(|row| if row % 2 == 0 { row } else { NOWHERE }).collect();
+            assert_eq!(Mask::placed(&places), even);
         }
     }
 }

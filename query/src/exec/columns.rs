@@ -3,9 +3,11 @@
 
 use logq_engine::predicate::Row;
 use logq_engine::text;
-use logq_engine::{Batch, RecordId, Value};
+use logq_engine::{Batch, Lane, RecordId, Value};
+use std::cell::OnceCell;
 
 use super::arith;
+use super::lane::{self, Tables, Whole};
 use super::table::Table;
 use crate::plan::Operation;
 
@@ -52,44 +54,39 @@ impl Access {
         Self { origins, scanned }
     }
 
-    /// The ids of a batch as text, where a column shows them.
-    pub(super) fn ids(&self, batch: &Batch<'_>) -> Vec<String> {
-        if self.origins.iter().any(|origin| matches!(origin, Origin::Id)) {
-            batch.ids().iter().map(ToString::to_string).collect()
-        } else {
-            Vec::new()
-        }
+    /// Whether a column shows ids.
+    pub(super) fn shows_ids(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, Origin::Id))
     }
 
-    /// The columns of a batch.
+    /// The ids of a batch as text, where a column shows them.
+    pub(super) fn ids(&self, batch: &Batch<'_>) -> Vec<String> {
+        if self.shows_ids() { batch.ids().iter().map(ToString::to_string).collect() } else { Vec::new() }
+    }
+
+    /// The columns of a batch. Values are decoded when they are asked for.
     pub(super) fn columns<'b>(&self, batch: &'b Batch<'_>, ids: &'b [String]) -> Columns<'b> {
         let columns = self.origins.iter().map(|origin| match *origin {
-            Origin::Scan(at) => Column::Borrowed(batch.column(at)),
+            Origin::Scan(at) => Column::Scan(batch, at),
             Origin::Id => Column::Owned(ids.iter().map(|id| Some(Value::Str(id))).collect()),
-            Origin::Total([prompt, response, total]) => {
-                let [prompt, response, total] = [prompt, response, total].map(|at| batch.column(at));
-                let rows = prompt.iter().zip(response).zip(total);
-                Column::Owned(
-                    rows.map(|((prompt, response), total)| total_tokens(*prompt, *response, *total))
-                        .collect(),
-                )
-            }
+            Origin::Total(parts) => Column::Total(batch, parts, OnceCell::new()),
         });
         Columns {
             columns: columns.collect(),
+            len: batch.len(),
             times: batch.times(),
-            ids: batch.ids(),
+            ids: Ids::Batch(batch),
             strings: Strings::Batch(batch),
         }
     }
 }
 
 /// Prompt and response, where one of them is a number; else the event's own total.
-fn total_tokens<'v>(
-    prompt: Option<Value<'v>>,
-    response: Option<Value<'v>>,
-    total: Option<Value<'v>>,
-) -> Option<Value<'v>> {
+fn total_tokens(
+    prompt: Option<Value<'_>>,
+    response: Option<Value<'_>>,
+    total: Option<Value<'_>>,
+) -> Option<Value<'static>> {
     match (prompt, response) {
         (Some(Value::Int(prompt)), Some(Value::Int(response))) => match prompt.checked_add(response) {
             Some(sum) => Some(Value::Int(sum)),
@@ -97,7 +94,7 @@ fn total_tokens<'v>(
         },
         _ => {
             let number =
-                |value: Option<Value<'v>>| arith::combine(Operation::Add, value, Some(Value::Int(0)));
+                |value: Option<Value<'_>>| arith::combine(Operation::Add, value, Some(Value::Int(0)));
             match (number(prompt), number(response)) {
                 (None, None) => number(total),
                 (one, None) | (None, one) => one,
@@ -108,24 +105,47 @@ fn total_tokens<'v>(
 }
 
 enum Column<'b> {
-    Borrowed(&'b [Option<Value<'b>>]),
+    /// A column of the scan.
+    Scan(&'b dyn Scanned, usize),
     Owned(Vec<Option<Value<'b>>>),
+    /// The columns of the scan that `total_tokens` is computed from, and what it is.
+    Total(&'b dyn Scanned, [usize; 3], OnceCell<Vec<Option<Value<'static>>>>),
 }
 
 /// Where the searched strings of a row are.
 enum Strings<'b> {
-    Batch(&'b dyn SearchedRows),
+    Batch(&'b dyn Scanned),
     /// The columns themselves.
     Columns,
 }
 
-/// Rows whose strings can be searched.
-trait SearchedRows {
+enum Ids<'b> {
+    Batch(&'b dyn Scanned),
+    List(&'b [RecordId]),
+}
+
+/// A batch, whatever it borrows from.
+trait Scanned {
+    fn column(&self, at: usize) -> &[Option<Value<'_>>];
+    fn lane(&self, at: usize) -> Lane<'_>;
+    fn ids(&self) -> &[RecordId];
     /// Whether `test` says yes to some string that the user gave.
     fn any_text(&self, row: usize, test: &mut dyn FnMut(&str) -> bool) -> bool;
 }
 
-impl SearchedRows for Batch<'_> {
+impl Scanned for Batch<'_> {
+    fn column(&self, at: usize) -> &[Option<Value<'_>>] {
+        Batch::column(self, at)
+    }
+
+    fn lane(&self, at: usize) -> Lane<'_> {
+        Batch::lane(self, at)
+    }
+
+    fn ids(&self) -> &[RecordId] {
+        Batch::ids(self)
+    }
+
     fn any_text(&self, row: usize, test: &mut dyn FnMut(&str) -> bool) -> bool {
         self.fields(row).any(|(name, value)| is_searched(name) && text::strings(value, test))
     }
@@ -134,8 +154,10 @@ impl SearchedRows for Batch<'_> {
 /// Some rows by column.
 pub(super) struct Columns<'b> {
     columns: Vec<Column<'b>>,
+    len: usize,
+    /// The times of the rows, where the scan has them.
     pub(super) times: &'b [i64],
-    pub(super) ids: &'b [RecordId],
+    ids: Ids<'b>,
     strings: Strings<'b>,
 }
 
@@ -153,20 +175,61 @@ impl<'b> Columns<'b> {
         let column = |place: &Option<usize>| {
             Column::Owned(rows.iter().map(|row| place.and_then(|at| row.cells.get(at)?.value())).collect())
         };
-        Self { columns: places.iter().map(column).collect(), times, ids, strings: Strings::Columns }
+        Self {
+            columns: places.iter().map(column).collect(),
+            len: times.len(),
+            times,
+            ids: Ids::List(ids),
+            strings: Strings::Columns,
+        }
     }
 
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
-        self.times.len()
+        self.len
+    }
+
+    /// The ids of the rows, where the scan has them.
+    pub(super) fn ids(&self) -> &[RecordId] {
+        match self.ids {
+            Ids::Batch(batch) => batch.ids(),
+            Ids::List(ids) => ids,
+        }
     }
 
     /// A column by its place among the names.
-    pub(super) fn get(&self, at: usize) -> &[Option<Value<'b>>] {
+    pub(super) fn get(&self, at: usize) -> &[Option<Value<'_>>] {
         match self.columns.get(at) {
-            Some(Column::Borrowed(column)) => column,
+            Some(Column::Scan(batch, at)) => batch.column(*at),
             Some(Column::Owned(column)) => column,
+            Some(Column::Total(batch, parts, made)) => made.get_or_init(|| {
+                let [prompt, response, total] = parts.map(|at| batch.column(at));
+                let rows = prompt.iter().zip(response).zip(total);
+                rows.map(|((prompt, response), total)| total_tokens(*prompt, *response, *total)).collect()
+            }),
             None => &[],
+        }
+    }
+
+    /// A column as it is held; values where that is nothing simpler.
+    pub(super) fn lane(&self, at: usize) -> Lane<'_> {
+        match self.columns.get(at) {
+            Some(Column::Scan(batch, at)) => batch.lane(*at),
+            _ => Lane::Values(self.get(at)),
+        }
+    }
+
+    /// A column as integers, where it is held so.
+    pub(super) fn whole<'w>(&'w self, at: usize, tables: &'w mut Tables) -> Option<Whole<'w>> {
+        match self.columns.get(at) {
+            Some(Column::Scan(batch, at)) => {
+                let [table, ..] = tables;
+                table.whole(batch.lane(*at), self.len)
+            }
+            Some(Column::Total(batch, parts, _)) => {
+                lane::total(parts.map(|at| batch.lane(at)), tables, self.len)
+            }
+            _ => None,
         }
     }
 

@@ -1,19 +1,22 @@
 //! Grouping: rows into groups by their keys, and the measures of each.
 
 use jiff::tz::TimeZone;
-use logq_engine::Value;
 use logq_engine::compare::{put_key, take_key};
 use logq_engine::predicate::Compiled;
+use logq_engine::{Lane, Value};
 
 use super::Budget;
 use super::aggregate::{Aggregate, Rows};
 use super::arith::{Bound, slot};
 use super::columns::Columns;
 use super::hash::KeyTable;
+use super::keys::Keys;
+use super::lane::Tables;
 use super::table::{Row, Table, compile};
 use crate::calendar::Bucket;
 use crate::datum::Datum;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::functions::Function;
 use crate::plan::{Condition, Group, Measure};
 
 /// Bytes that a group takes besides its key, for each measure, about.
@@ -32,6 +35,12 @@ pub(super) struct Grouping<'p> {
     pub(super) searches: bool,
     /// The place of the times of buckets, where rows are no records.
     bucket_column: Option<usize>,
+    /// Whether it asks for the times of rows.
+    pub(super) times: bool,
+    /// Whether it asks for the ids of rows.
+    pub(super) ids: bool,
+    /// Whether columns may be worked on as they are held.
+    lanes: bool,
 }
 
 /// What a measure looks at.
@@ -54,7 +63,30 @@ impl<'p> Grouping<'p> {
         let measures = group.measures.iter().map(input).collect();
         let conditions = group.measures.iter().filter_map(|measure| measure.condition.as_ref());
         let searches = filter.iter().chain(conditions).any(|condition| condition.searches);
-        Self { group, zone, names, filter: compiled, keys, measures, searches, bucket_column }
+        let ids = group.measures.iter().any(|measure| {
+            let edge = matches!(measure.function, Function::First | Function::Last);
+            edge && measure.argument.is_some()
+        });
+        let times = ids || (group.per.is_some() && of_records);
+        let lanes = false;
+        Self {
+            group,
+            zone,
+            names,
+            filter: compiled,
+            keys,
+            measures,
+            searches,
+            bucket_column,
+            times,
+            ids,
+            lanes,
+        }
+    }
+
+    /// The same, with or without work on columns as they are held.
+    pub(super) fn with_lanes(self, lanes: bool) -> Self {
+        Self { lanes, ..self }
     }
 
     /// An empty result of one thread.
@@ -67,6 +99,8 @@ impl<'p> Grouping<'p> {
             last: (Vec::new(), None),
             rows: Vec::new(),
             places: Vec::new(),
+            coded: Keys::new(self.keys.len()),
+            tables: self.names.iter().map(|_| Tables::default()).collect(),
         }
     }
 
@@ -106,6 +140,10 @@ pub(super) struct State {
     last: (Vec<u8>, Option<u32>),
     rows: Vec<u32>,
     places: Vec<u32>,
+    /// The keys of the batch where they are held as codes.
+    coded: Keys,
+    /// For each column, what is known of its dictionaries.
+    tables: Vec<Tables>,
 }
 
 impl State {
@@ -122,30 +160,38 @@ impl State {
         places.clear();
         let before = self.groups.len();
         let mut added = 0;
-        for row in 0..columns.len() {
-            if grouping.filter.as_ref().is_some_and(|filter| !filter.matches(&columns.row(row))) {
-                continue;
-            }
-            if let Some(group) = self.group_of(grouping, columns, row, &mut added) {
-                rows.push(u32::try_from(row).unwrap_or(u32::MAX));
-                places.push(group);
-            }
+        let passes = |row: &u32| {
+            let filter = grouping.filter.as_ref();
+            filter.is_none_or(|filter| filter.matches(&columns.row(*row as usize)))
+        };
+        rows.extend((0..u32::try_from(columns.len()).unwrap_or(u32::MAX)).filter(passes));
+        let mut one = None;
+        if grouping.lanes && self.reads_coded(grouping, columns) {
+            one = self.coded_groups(grouping, columns, &rows, &mut places, &mut added);
+        } else {
+            let group = |row: &u32| self.group_of(grouping, columns, *row as usize, &mut added);
+            places.extend(rows.iter().map_while(group));
+        }
+        if places.len() < rows.len() {
+            return Err(Error::limit("the answer has more groups than can be counted".to_owned()));
         }
         if before < self.groups.len() {
             let count = self.groups.len();
             self.measures.iter_mut().for_each(|measure| measure.grow(count));
             added += (count - before) * (STATE_SIZE * self.measures.len() + 64);
         }
-        let batch = Rows { rows: &rows, groups: &places, times: columns.times, ids: columns.ids };
+        let ids = if grouping.ids { columns.ids() } else { &[] };
+        let batch = Rows { rows: &rows, groups: &places, one, times: columns.times, ids };
         for (measure, input) in self.measures.iter_mut().zip(&grouping.measures) {
+            let tables = if grouping.lanes { self.tables.as_mut_slice() } else { &mut [] };
             match &input.condition {
-                None => apply(measure, input, columns, &batch),
+                None => apply(measure, input, columns, &batch, tables),
                 Some(condition) => {
                     let passes = |row: &u32| condition.matches(&columns.row(*row as usize));
                     let both = rows.iter().zip(&places).filter(|(row, _)| passes(row));
                     let (some, groups): (Vec<u32>, Vec<u32>) =
                         both.map(|(row, group)| (*row, *group)).unzip();
-                    apply(measure, input, columns, &Rows { rows: &some, groups: &groups, ..batch });
+                    apply(measure, input, columns, &Rows { rows: &some, groups: &groups, ..batch }, tables);
                 }
             }
             added += measure.grown();
@@ -154,7 +200,83 @@ impl State {
         budget.charge(added)
     }
 
-    /// The group of a row; none where its time is in no bucket.
+    /// Reads the keys of a batch as codes, where all of them are held so.
+    fn reads_coded(&mut self, grouping: &Grouping<'_>, columns: &Columns<'_>) -> bool {
+        let lanes = grouping.keys.iter().map(|at| columns.lane(*at));
+        grouping.bucket_column.is_none() && self.coded.read(lanes, columns.len())
+    }
+
+    /// The groups of rows whose keys were read as codes, in runs of rows of one bucket; the one group that all
+    /// of them are of, where that is known without looking.
+    fn coded_groups(
+        &mut self,
+        grouping: &Grouping<'_>,
+        columns: &Columns<'_>,
+        rows: &[u32],
+        places: &mut Vec<u32>,
+        added: &mut usize,
+    ) -> Option<u32> {
+        *added += self.coded.grown();
+        let mut left = rows;
+        let mut runs = 0;
+        while let Some(first) = left.first() {
+            let mut len = left.len();
+            let mut start = None;
+            if let Some(per) = grouping.group.per {
+                let time = |row: &u32| columns.times.get(*row as usize).copied();
+                start = time(first).and_then(|time| self.bucket(per, grouping.zone, time));
+                len = match (start, self.bucket) {
+                    (Some(_), Some((start, end))) => {
+                        let inside = |row: &u32| time(row).is_some_and(|time| (start..end).contains(&time));
+                        left.iter().position(|row| !inside(row)).unwrap_or(len)
+                    }
+                    _ => 1,
+                };
+            }
+            let (run, rest) = left.split_at(len);
+            self.coded.enter(start);
+            if grouping.keys.is_empty() {
+                let group = self.coded_group(grouping, start, *first as usize, added)?;
+                places.resize(places.len() + run.len(), group);
+            } else {
+                for &row in run {
+                    let known = self.coded.known(row as usize);
+                    let group = match known {
+                        Some(group) => group,
+                        None => self.coded_group(grouping, start, row as usize, added)?,
+                    };
+                    places.push(group);
+                }
+            }
+            runs += 1;
+            left = rest;
+        }
+        if runs == 1 && grouping.keys.is_empty() { places.first().copied() } else { None }
+    }
+
+    /// The group of a row that is not known yet.
+    fn coded_group(
+        &mut self,
+        grouping: &Grouping<'_>,
+        start: Option<i64>,
+        row: usize,
+        added: &mut usize,
+    ) -> Option<u32> {
+        self.key.clear();
+        if grouping.group.per.is_some() {
+            put_key(&mut self.key, start.map(Value::Time));
+        }
+        self.coded.put(&mut self.key, row);
+        let before = self.groups.len();
+        let group = self.groups.number(&self.key)?;
+        if before < self.groups.len() {
+            *added += self.key.len();
+        }
+        self.coded.learn(row, group);
+        Some(group)
+    }
+
+    /// The group of a row; none where there are more than can be numbered.
     #[inline]
     fn group_of(
         &mut self,
@@ -216,18 +338,31 @@ impl State {
     }
 }
 
-fn apply(measure: &mut Aggregate, input: &Input, columns: &Columns<'_>, rows: &Rows<'_>) {
-    match &input.argument {
-        None => measure.update(rows, None),
-        Some(argument) => match argument.column() {
-            Some(at) => measure.update(rows, Some(columns.get(at))),
-            None => {
-                let values: Vec<Option<Value<'_>>> =
-                    (0..columns.len()).map(|row| argument.value(columns, row)).collect();
-                measure.update(rows, Some(&values));
-            }
-        },
+/// Shows a measure what it looks at; `tables` are there where that may be integers and codes.
+fn apply(
+    measure: &mut Aggregate,
+    input: &Input,
+    columns: &Columns<'_>,
+    rows: &Rows<'_>,
+    tables: &mut [Tables],
+) {
+    let Some(argument) = &input.argument else { return measure.update(rows, None) };
+    let Some(at) = argument.column() else {
+        let values: Vec<Option<Value<'_>>> =
+            (0..columns.len()).map(|row| argument.value(columns, row)).collect();
+        return measure.update(rows, Some(&values));
+    };
+    if let Some(tables) = tables.get_mut(at) {
+        if measure.takes_codes()
+            && let Lane::Codes(codes, entries) = columns.lane(at)
+        {
+            return measure.update_codes(rows, &codes, entries);
+        }
+        if let Some((unit, ints)) = columns.whole(at, tables) {
+            return measure.update_ints(rows, unit, &ints);
+        }
     }
+    measure.update(rows, Some(columns.get(at)));
 }
 
 /// Groups the rows of a table.

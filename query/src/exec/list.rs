@@ -86,6 +86,8 @@ pub(super) struct Held {
     worst: Option<Row>,
     /// Bytes that the rows hold, at most.
     size: usize,
+    /// As many as are wanted were held once.
+    full: bool,
 }
 
 impl Reader<'_> {
@@ -94,7 +96,7 @@ impl Reader<'_> {
             Wanted::First(sort, _) => Some(SortKeys::new(sort, self.columns)),
             _ => None,
         };
-        Held { rows: Vec::new(), keys, worst: None, size: 0 }
+        Held { rows: Vec::new(), keys, worst: None, size: 0, full: false }
     }
 
     fn read(&self, held: &mut Held, part: &Part<'_>, budget: &Budget) -> Result<logq_engine::ScanStats> {
@@ -102,9 +104,14 @@ impl Reader<'_> {
             return Ok(logq_engine::ScanStats::default());
         }
         let mut result = Ok(());
+        let newest_first = part.is_newest_first();
         let stats = part.scan(&mut |batch| {
             result = self.batch(held, batch, budget);
-            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            // Rows still to come are no younger than the oldest of this batch.
+            let oldest = batch.times().iter().min();
+            let floor = self.floor.load(Ordering::Relaxed);
+            let done = newest_first && oldest.is_some_and(|oldest| *oldest < floor);
+            if result.is_ok() && !done { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         result?;
         Ok(stats)
@@ -115,7 +122,7 @@ impl Reader<'_> {
         let newest = matches!(self.listing.wanted, Wanted::Newest(_));
         let ids = self.access.ids(batch);
         let columns = self.access.columns(batch, &ids);
-        let mut added = 0;
+        let mut wanted: Vec<(usize, i64)> = Vec::new();
         for (row, time) in batch.times().iter().enumerate() {
             if (newest && *time < floor)
                 || self.filter.is_some_and(|filter| !filter.matches(&columns.row(row)))
@@ -127,7 +134,14 @@ impl Reader<'_> {
             {
                 continue;
             }
-            let row = self.row(batch, &columns, row, *time);
+            wanted.push((row, *time));
+        }
+        if let Wanted::Newest(count) = self.listing.wanted {
+            keep_newest(&mut wanted, count);
+        }
+        let mut added = 0;
+        for (row, time) in wanted {
+            let row = self.row(batch, &columns, row, time);
             added += row.size();
             held.rows.push(row);
         }
@@ -156,17 +170,34 @@ impl Reader<'_> {
         Row { cells: (0..self.columns.len()).map(cell).collect(), fields, time, id }
     }
 
-    /// Lets go of what is not among the newest, when twice as many are held.
+    /// Lets go of what is not among the newest: as soon as enough are held, so that older parts are not read,
+    /// and then whenever twice as many are.
     fn cut_newest(&self, held: &mut Held, count: usize) {
-        if held.rows.len() < count.saturating_mul(2).max(count.saturating_add(1024)) || count == 0 {
+        let enough = match held.full {
+            false => count,
+            true => count.saturating_mul(2).max(count.saturating_add(1024)),
+        };
+        if held.rows.len() < enough || count == 0 {
             return;
         }
+        held.full = true;
         held.rows.select_nth_unstable_by_key(count - 1, |row| std::cmp::Reverse((row.time, row.id)));
         held.rows.truncate(count);
         if let Some(oldest) = held.rows.iter().map(|row| row.time).min() {
             self.floor.fetch_max(oldest, Ordering::Relaxed);
         }
     }
+}
+
+/// Keeps the newest rows of a batch, and those as old as the oldest of them: ids decide later.
+fn keep_newest(rows: &mut Vec<(usize, i64)>, count: usize) {
+    if rows.len() <= count || count == 0 {
+        return;
+    }
+    let mut times: Vec<i64> = rows.iter().map(|(_, time)| *time).collect();
+    let (_, oldest, _) = times.select_nth_unstable_by_key(count - 1, |time| std::cmp::Reverse(*time));
+    let oldest = *oldest;
+    rows.retain(|(_, time)| oldest <= *time);
 }
 
 fn cut_first(held: &mut Held, count: usize) {

@@ -7,6 +7,8 @@ mod columns;
 mod fields;
 mod group;
 mod hash;
+mod keys;
+mod lane;
 mod list;
 mod names;
 mod table;
@@ -115,6 +117,8 @@ impl Input<'_> {
             fields,
             after: self.after.clone(),
             index: self.plan.index,
+            times: true,
+            ids: true,
         }
     }
 }
@@ -244,9 +248,11 @@ fn output(input: &Input<'_>, mut table: Table, more: bool, outcome: ScanOutcome)
 }
 
 fn scan_groups(input: &Input<'_>, group: &Group, filter: &[Condition]) -> Result<(Table, ScanOutcome)> {
-    let grouping = Grouping::new(group, filter, &input.plan.zone, true);
+    let grouping = Grouping::new(group, filter, &input.plan.zone, true).with_lanes(input.plan.lanes);
     let access = Access::new(&grouping.names, input.plan.totals);
-    let scan = input.scan(&access, grouping.searches);
+    let mut scan = input.scan(&access, grouping.searches);
+    scan.times = grouping.times;
+    scan.ids = grouping.ids || access.shows_ids();
     let parts = input.snapshot.parts(&scan)?;
     let read = |state: &mut group::State, part: &Part<'_>| -> Result<ScanStats> {
         let mut result = Ok(());

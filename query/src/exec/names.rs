@@ -14,25 +14,37 @@ pub(crate) fn seen(snapshot: &Snapshot, asked: &[&str]) -> Result<(Vec<bool>, BT
     let mut found = vec![false; asked.len()];
     let scan = Scan { predicate: Predicate::All, fields: true, ..Scan::default() };
     let mut names: BTreeSet<String> = BTreeSet::new();
-    for part in snapshot.parts(&scan)? {
-        let mut done = false;
-        part.scan(&mut |batch| {
-            for row in 0..batch.len() {
-                for (name, _) in batch.fields(row) {
-                    if names.len() < NAMES_MAX && !names.contains(name) {
-                        names.insert(name.to_owned());
-                    }
-                    for (asked, found) in asked.iter().zip(&mut found) {
-                        *found |= *asked == name;
-                    }
-                }
-            }
-            done = found.iter().all(|found| *found);
-            if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+    let mut meet = |name: &str| {
+        if names.len() < NAMES_MAX && !names.contains(name) {
+            names.insert(name.to_owned());
+        }
+        for (asked, found) in asked.iter().zip(&mut found) {
+            *found |= *asked == name;
+        }
+        found.iter().all(|found| *found)
+    };
+    // What is known without reading comes first: it may be enough.
+    let mut unread = Vec::new();
+    let parts = snapshot.parts(&scan)?;
+    let mut done = false;
+    for part in &parts {
+        match part.names() {
+            Some(known) => done |= known.into_iter().fold(false, |_, name| meet(name)),
+            None => unread.push(part),
+        }
+    }
+    for part in unread {
         if done {
             break;
         }
+        part.scan(&mut |batch| {
+            for row in 0..batch.len() {
+                for (name, _) in batch.fields(row) {
+                    done = meet(name);
+                }
+            }
+            if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
     }
     Ok((found, names))
 }

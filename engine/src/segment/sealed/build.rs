@@ -299,7 +299,7 @@ impl SegmentBuilder {
         let fixed: Vec<Vec<u8>> = block
             .fixed
             .par_iter()
-            .map(|values| if values.len() == 0 { Vec::new() } else { values.finish(effort).bytes })
+            .map(|values| if values.len() == 0 { Vec::new() } else { values.finish(effort) })
             .collect();
         let used: Vec<&FieldState> =
             block.names.iter().filter_map(|at| self.fields.list.get(*at as usize)).collect();
@@ -312,7 +312,7 @@ impl SegmentBuilder {
                 let effort = if field.deflate && !archive { Effort::Bodies } else { effort };
                 let (content, bytes) = match field.is_time {
                     true => (Content::Time, Vec::new()),
-                    false => (Content::Values, field.values.finish(effort).bytes),
+                    false => (Content::Values, field.values.finish(effort)),
                 };
                 (ColumnEntry { name: *name, content, size: bytes.len() as u64 }, bytes)
             })
@@ -458,7 +458,6 @@ impl FieldState {
         }
         // Two texts with one hash would cost a word: 64 bits of them do not meet by chance within a group.
         let hash = twox_hash::XxHash3_64::oneshot(text.as_bytes()) | 1;
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
         let place = (hash >> 8) as usize % RECENT;
         if let Some(recent) = self.recent.get_mut(place)
             && *recent != hash

@@ -24,11 +24,26 @@ pub(crate) enum Places {
     Some(Vec<u32>),
 }
 
-const NOWHERE: u32 = u32::MAX;
+/// The place of a row that has no value.
+pub(crate) const NOWHERE: u32 = u32::MAX;
 
 impl Places {
     pub(crate) fn is_all(&self) -> bool {
         matches!(self, Self::All)
+    }
+
+    /// Whether each of these rows has one.
+    pub(crate) fn have_all(&self, rows: &[u16]) -> bool {
+        self.is_all() || rows.iter().all(|row| self.get(usize::from(*row)).is_some())
+    }
+
+    /// The place of each row, 2^32 - 1 for a row without; absent where each row has one.
+    pub(crate) fn list(&self) -> Option<&[u32]> {
+        match self {
+            Self::All => None,
+            Self::Nowhere => Some(&[]),
+            Self::Some(places) => Some(places),
+        }
     }
 
     #[inline]
@@ -61,7 +76,7 @@ enum Source<'s> {
     /// The time of the row; as an integer where the field `_time` says the same.
     Time { integer: bool },
     Column {
-        column: Column<'s>,
+        column: Box<Column<'s>>,
         dictionary: Option<&'s SharedDictionary>,
         /// Where a null stands for no value.
         import: bool,
@@ -234,7 +249,7 @@ impl<'s> GroupReader<'s> {
         if !fits(fixed, &column, dictionary) {
             return Err(self.segment.column_gap(self.block, range, &name));
         }
-        Ok(Source::Column { column, dictionary, import, range, name })
+        Ok(Source::Column { column: Box::new(column), dictionary, import, range, name })
     }
 
     fn named(&self, at: u32, name: &str) -> Result<Source<'s>, Gap> {
@@ -249,7 +264,8 @@ impl<'s> GroupReader<'s> {
             true => Some(self.segment.dictionary(self.block, at, &column).map_err(damaged)?),
             false => None,
         };
-        Ok(Source::Column { column, dictionary, import: false, range, name: name.to_owned() })
+        let name = name.to_owned();
+        Ok(Source::Column { column: Box::new(column), dictionary, import: false, range, name })
     }
 
     /// Groups of the block.

@@ -74,7 +74,7 @@ impl Segment {
     /// Reads a segment out of the bytes of its file.
     pub(crate) fn read(map: Arc<dyn ReadMap>) -> Result<Self, NotOpen> {
         let (footer, sound) = match Footer::read(map.bytes()) {
-            Read::Footer { footer, sound } => (footer, sound),
+            Read::Footer { footer, sound } => (*footer, sound),
             Read::Newer { version } => {
                 let what = format!("a segment of format {version}: use a newer logq");
                 return Err(NotOpen::Damaged(what));

@@ -1,14 +1,26 @@
 //! `avg`: the exact sum divided by the count, rounded once.
 
-use logq_engine::{RecordId, Value};
+use logq_engine::{IntUnit, Ints, RecordId, Value};
 
-use super::numbers::{ByUnit, Total, Unit, part};
-use super::{States, merge_each};
+use super::numbers::{ByUnit, Total, Unit, part, summed};
+use super::{Rows, States, merge_each};
 use crate::datum::Datum;
 
 #[derive(Default)]
 pub(in crate::exec) struct Avg {
     totals: Vec<ByUnit<Total>>,
+}
+
+impl Avg {
+    /// Adds the integers of a column.
+    pub(super) fn add_ints(&mut self, rows: &Rows<'_>, unit: IntUnit, ints: &Ints<'_>) {
+        let Some(unit) = summed(unit) else { return };
+        rows.each_sum(ints, |group, count, sum| {
+            if let Some(total) = self.totals.get_mut(group) {
+                total.of(unit).add_many(count, sum);
+            }
+        });
+    }
 }
 
 impl States for Avg {

@@ -1,8 +1,8 @@
 //! `count`: rows, or present values.
 
-use logq_engine::{RecordId, Value};
+use logq_engine::{Ints, RecordId, Value};
 
-use super::{States, merge_each};
+use super::{Rows, States, merge_each};
 use crate::datum::Datum;
 
 #[derive(Default)]
@@ -11,12 +11,23 @@ pub(in crate::exec) struct Count {
 }
 
 impl Count {
-    /// Counts a row for each of these groups.
-    pub(super) fn count_rows(&mut self, groups: &[u32]) {
-        for group in groups {
-            if let Some(count) = self.counts.get_mut(*group as usize) {
-                *count += 1;
-            }
+    /// Counts rows.
+    pub(super) fn count_rows(&mut self, rows: &Rows<'_>) {
+        match rows.one {
+            Some(group) => self.count(group as usize, rows.groups.len()),
+            None => rows.groups.iter().for_each(|group| self.count(*group as usize, 1)),
+        }
+    }
+
+    /// Counts the rows that have an integer.
+    pub(super) fn count_ints(&mut self, rows: &Rows<'_>, ints: &Ints<'_>) {
+        rows.each_int(ints, |group, _| self.count(group, 1));
+    }
+
+    #[inline]
+    fn count(&mut self, group: usize, more: usize) {
+        if let Some(count) = self.counts.get_mut(group) {
+            *count = count.saturating_add(i64::try_from(more).unwrap_or(i64::MAX));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `distinct`: how many different values, exactly; values of equal number are one.
 
 use logq_engine::compare::put_key;
-use logq_engine::{RecordId, Value};
+use logq_engine::{Entries, NO_CODE, RecordId, Value};
 use std::collections::HashSet;
 
-use super::{States, merge_each};
+use super::{Rows, States, merge_each};
 use crate::datum::Datum;
-use crate::exec::hash::KeyHash;
+use crate::exec::hash::{KeyHash, KeyTable};
 
 /// Bytes that an entry takes besides its key, about.
 const ENTRY_SIZE: usize = 40;
@@ -16,13 +16,65 @@ pub(in crate::exec) struct Distinct {
     sets: Vec<Set>,
     key: Vec<u8>,
     grown: usize,
+    seen: Seen,
 }
 
 #[derive(Default)]
 struct Set {
     ints: HashSet<i64, KeyHash>,
     /// Keys of all other values.
-    keys: HashSet<Box<[u8]>, KeyHash>,
+    keys: KeyTable,
+}
+
+/// Which codes of one dictionary each group has had: what was seen need not be looked up again.
+#[derive(Default)]
+struct Seen {
+    number: Option<u64>,
+    /// For each group as many bits as the dictionary has entries.
+    bits: Vec<u64>,
+}
+
+/// Words of [`Seen::bits`], at most: half a megabyte. Groups beyond are looked up each time.
+const SEEN_MAX: usize = 1 << 16;
+
+impl Seen {
+    /// Whether a group has this code for the first time, as far as is known.
+    #[inline]
+    fn is_new(&mut self, entries: &Entries<'_>, group: usize, code: u32) -> bool {
+        if self.number != Some(entries.number()) {
+            self.number = Some(entries.number());
+            self.bits.clear();
+        }
+        let words = entries.len().div_ceil(64);
+        let at = group.saturating_mul(words).saturating_add(code as usize / 64);
+        if self.bits.len() <= at {
+            if SEEN_MAX <= at {
+                return true;
+            }
+            self.bits.resize(at + 1, 0);
+        }
+        let Some(word) = self.bits.get_mut(at) else { return true };
+        let bit = 1 << (code % 64);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}
+
+impl Distinct {
+    /// Takes the codes of a column.
+    pub(super) fn add_codes(&mut self, rows: &Rows<'_>, codes: &[u32], entries: Entries<'_>) {
+        for (row, group) in rows.rows.iter().zip(rows.groups) {
+            let row = *row as usize;
+            let Some(&code) = codes.get(row).filter(|code| **code != NO_CODE) else { continue };
+            let group = *group as usize;
+            if self.seen.is_new(&entries, group, code)
+                && let Some(value) = entries.get(code).filter(|value| *value != Value::Null)
+            {
+                self.add(group, value, rows.at(row));
+            }
+        }
+    }
 }
 
 impl States for Distinct {
@@ -41,10 +93,11 @@ impl States for Distinct {
         // A number such as 1.0 has the key of the integer that it equals.
         match logq_engine::compare::take_key(&mut self.key.as_slice()) {
             Some(Some(Value::Int(int))) => self.grown += if set.ints.insert(int) { ENTRY_SIZE } else { 0 },
-            _ if set.keys.contains(self.key.as_slice()) => {}
             _ => {
-                self.grown += ENTRY_SIZE + self.key.len();
-                set.keys.insert(self.key.as_slice().into());
+                let before = set.keys.len();
+                if set.keys.number(&self.key).is_some() && before < set.keys.len() {
+                    self.grown += ENTRY_SIZE + self.key.len();
+                }
             }
         }
     }
@@ -52,7 +105,9 @@ impl States for Distinct {
     fn merge(&mut self, other: Self, map: &[u32]) {
         merge_each(&mut self.sets, other.sets, map, |set, more| {
             set.ints.extend(more.ints);
-            set.keys.extend(more.keys);
+            for number in 0..more.keys.len() {
+                set.keys.number(more.keys.key(number));
+            }
         });
     }
 

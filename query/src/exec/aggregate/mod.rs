@@ -14,7 +14,7 @@ mod quantile;
 mod stddev;
 mod sum;
 
-use logq_engine::{RecordId, Value};
+use logq_engine::{Entries, IntUnit, Ints, RecordId, Value};
 
 use crate::datum::Datum;
 use crate::functions::Function;
@@ -26,10 +26,59 @@ pub(super) struct Rows<'r> {
     pub(super) rows: &'r [u32],
     /// The group of each of them.
     pub(super) groups: &'r [u32],
-    /// The times of all rows of the batch.
+    /// The group of all of them, where it is known to be one.
+    pub(super) one: Option<u32>,
+    /// The times of all rows of the batch, where a measure asks for them.
     pub(super) times: &'r [i64],
-    /// The ids of all rows of the batch.
+    /// The ids of all rows of the batch, where a measure asks for them.
     pub(super) ids: &'r [RecordId],
+}
+
+impl Rows<'_> {
+    /// Where a row stands in the order of records.
+    #[inline]
+    fn at(&self, row: usize) -> (i64, RecordId) {
+        let id = self.ids.get(row).copied().unwrap_or(RecordId { writer: 0, sequence: 0 });
+        (self.times.get(row).copied().unwrap_or(0), id)
+    }
+
+    /// Shows the integer of each row that has one, and the row's group.
+    #[inline]
+    fn each_int(&self, ints: &Ints<'_>, mut visit: impl FnMut(usize, i64)) {
+        let rows = self.rows.iter().zip(self.groups);
+        let list = ints.ints.as_ref();
+        match &ints.places {
+            None => rows.for_each(|(row, group)| {
+                if let Some(int) = list.get(*row as usize) {
+                    visit(*group as usize, *int);
+                }
+            }),
+            Some(places) => rows.for_each(|(row, group)| {
+                let place = places.get(*row as usize).map_or(usize::MAX, |place| *place as usize);
+                if let Some(int) = list.get(place) {
+                    visit(*group as usize, *int);
+                }
+            }),
+        }
+    }
+
+    /// Adds up integers: shows each group, how many there are, and their sum. The sums of a group may come in
+    /// pieces.
+    fn each_sum(&self, ints: &Ints<'_>, mut visit: impl FnMut(usize, u64, i128)) {
+        match self.one {
+            Some(group) => {
+                let (mut count, mut sum) = (0, 0);
+                self.each_int(ints, |_, int| {
+                    count += 1;
+                    sum += i128::from(int);
+                });
+                if count != 0 {
+                    visit(group as usize, count, sum);
+                }
+            }
+            None => self.each_int(ints, |group, int| visit(group, 1, i128::from(int))),
+        }
+    }
 }
 
 /// The states of one measure for every group.
@@ -98,17 +147,47 @@ impl Aggregate {
     /// Takes the rows of a batch; without a column it counts rows.
     pub(super) fn update(&mut self, rows: &Rows<'_>, column: Option<&[Option<Value<'_>>]>) {
         match (self, column) {
-            (Self::Count(states), None) => states.count_rows(rows.groups),
+            (Self::Count(states), None) => states.count_rows(rows),
             (_, None) => {}
             (aggregate, Some(column)) => each!(aggregate, states => {
                 for (row, group) in rows.rows.iter().zip(rows.groups) {
                     let row = *row as usize;
                     let value = column.get(row).copied().flatten().filter(|value| *value != Value::Null);
-                    if let (Some(value), Some(time), Some(id)) = (value, rows.times.get(row), rows.ids.get(row)) {
-                        states.add(*group as usize, value, (*time, *id));
+                    if let Some(value) = value {
+                        states.add(*group as usize, value, rows.at(row));
                     }
                 }
             }),
+        }
+    }
+
+    /// The same for a column of integers.
+    pub(super) fn update_ints(&mut self, rows: &Rows<'_>, unit: IntUnit, ints: &Ints<'_>) {
+        match self {
+            Self::Count(states) => states.count_ints(rows, ints),
+            Self::Sum(states) => states.add_ints(rows, unit, ints),
+            Self::Avg(states) => states.add_ints(rows, unit, ints),
+            Self::Quantile(states) => states.add_ints(rows, unit, ints),
+            aggregate => each!(aggregate, states => {
+                for (row, group) in rows.rows.iter().zip(rows.groups) {
+                    let row = *row as usize;
+                    if let Some(value) = ints.get(row).and_then(|int| unit.value(int)) {
+                        states.add(*group as usize, value, rows.at(row));
+                    }
+                }
+            }),
+        }
+    }
+
+    /// Whether it can tell more from codes than from the values that they stand for.
+    pub(super) fn takes_codes(&self) -> bool {
+        matches!(self, Self::Distinct(_))
+    }
+
+    /// The same for a column of codes.
+    pub(super) fn update_codes(&mut self, rows: &Rows<'_>, codes: &[u32], entries: Entries<'_>) {
+        if let Self::Distinct(states) = self {
+            states.add_codes(rows, codes, entries);
         }
     }
 

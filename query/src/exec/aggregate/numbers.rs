@@ -1,7 +1,7 @@
 //! Numbers of values: which of them a sum can take, kept apart by unit, so that durations stay durations.
 
-use logq_engine::Value;
 use logq_engine::compare::Number;
+use logq_engine::{IntUnit, Value};
 
 use super::exact::ExactSum;
 use crate::datum::Datum;
@@ -47,6 +47,16 @@ impl Unit {
     }
 }
 
+/// What integers of a column count, where a sum takes them.
+pub(super) fn summed(unit: IntUnit) -> Option<Unit> {
+    match unit {
+        IntUnit::Int => Some(Unit::Plain),
+        IntUnit::Duration => Some(Unit::Duration),
+        IntUnit::Cost => Some(Unit::Cost),
+        IntUnit::Time | IntUnit::Level | IntUnit::Bool => None,
+    }
+}
+
 /// The number that a value is; text that is one as a whole counts.
 #[inline]
 pub(super) fn part(value: Value<'_>) -> Option<(Unit, Part)> {
@@ -89,6 +99,13 @@ impl Total {
             Some(sum) => self.int = sum,
             None => self.rest.get_or_insert_default().add_int(int),
         }
+    }
+
+    /// Adds this many integers by their sum.
+    #[inline]
+    pub(super) fn add_many(&mut self, count: u64, sum: i128) {
+        self.count += count;
+        self.add_int(sum);
     }
 
     pub(super) fn merge(&mut self, other: Self) {

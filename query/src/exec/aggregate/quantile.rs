@@ -1,10 +1,10 @@
 //! `pNN`, `median`: the nearest-rank quantile, exact: the value at place ceil(p/100 * n) of the sorted values.
 
 use logq_engine::compare::Number;
-use logq_engine::{RecordId, Value};
+use logq_engine::{IntUnit, Ints, RecordId, Value};
 
-use super::numbers::Unit;
-use super::{States, merge_each};
+use super::numbers::{Unit, summed};
+use super::{Rows, States, merge_each};
 use crate::datum::Datum;
 use crate::functions::PERCENT;
 
@@ -18,6 +18,21 @@ pub(in crate::exec) struct Quantile {
 impl Quantile {
     pub(super) fn new(percent: i64) -> Self {
         Self { percent, lists: Vec::new(), grown: 0 }
+    }
+
+    /// Takes the integers of a column.
+    pub(super) fn add_ints(&mut self, rows: &Rows<'_>, unit: IntUnit, ints: &Ints<'_>) {
+        let kind = match (unit, summed(unit)) {
+            (_, Some(unit)) => Whole::Number(unit),
+            (IntUnit::Time, _) => Whole::Time,
+            _ => return,
+        };
+        let (lists, grown) = (&mut self.lists, &mut self.grown);
+        rows.each_int(ints, |group, int| {
+            if let Some(list) = lists.get_mut(group) {
+                *grown += list.add_whole(kind, int);
+            }
+        });
     }
 }
 
@@ -64,6 +79,11 @@ impl List {
             },
             _ => return 0,
         };
+        self.add_whole(kind, whole)
+    }
+
+    #[inline]
+    fn add_whole(&mut self, kind: Whole, whole: i64) -> usize {
         if *self.kind.get_or_insert(kind) == kind {
             self.wholes.push(whole);
             return size_of::<i64>();

@@ -1,9 +1,9 @@
 //! `sum`: exact; of whole numbers a whole number of any size, else correctly rounded.
 
-use logq_engine::{RecordId, Value};
+use logq_engine::{IntUnit, Ints, RecordId, Value};
 
-use super::numbers::{ByUnit, Total, Unit, part};
-use super::{States, merge_each};
+use super::numbers::{ByUnit, Total, Unit, part, summed};
+use super::{Rows, States, merge_each};
 use crate::datum::Datum;
 use crate::json;
 
@@ -16,6 +16,16 @@ pub(in crate::exec) struct Sum {
 impl Sum {
     pub(super) fn new(zero: bool) -> Self {
         Self { zero, sums: Vec::new() }
+    }
+
+    /// Adds the integers of a column.
+    pub(super) fn add_ints(&mut self, rows: &Rows<'_>, unit: IntUnit, ints: &Ints<'_>) {
+        let Some(unit) = summed(unit) else { return };
+        rows.each_sum(ints, |group, count, sum| {
+            if let Some(total) = self.sums.get_mut(group) {
+                total.of(unit).add_many(count, sum);
+            }
+        });
     }
 }
 
