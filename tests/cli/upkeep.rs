@@ -139,7 +139,7 @@ fn a_damaged_segment_is_left_as_it_is_and_named() {
     assert!(ran.out.contains(name), "{}", ran.out);
     let ran = place.run(["--now", LATER, "maintain"]).ends(3, name);
     assert!(ran.err.contains("left as it is"), "{}", ran.err);
-    assert_eq!(segments(&place), [file.clone()]);
+    assert_eq!(segments(&place), std::slice::from_ref(&file));
     let ran = dump(&place, &file).ends(3, "damaged piece");
     assert!(ran.out.contains("DAMAGED"), "{}", ran.out);
 }
