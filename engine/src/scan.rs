@@ -56,7 +56,7 @@ pub struct Scan {
     /// Only records that match.
     pub predicate: Predicate,
     /// Fields to decode, in the order of [`Batch::column`]. Besides stored fields: `time`, `_arrived` (both
-    /// [`Value::Time`]) and `_import` (the source of an imported record).
+    /// [`crate::Value::Time`]) and `_import` (the source of an imported record).
     pub columns: Vec<String>,
     /// Whether [`Batch::fields`] will be asked.
     pub fields: bool,
