@@ -4,6 +4,7 @@
 //! out groups, the index says which groups hold a word. What the groups say is only where to look; each row
 //! that is selected was tested by its own value.
 
+use std::array;
 use std::cell::Cell;
 
 use crate::column::{TextKind, Unit, View};
@@ -16,6 +17,9 @@ use crate::segment::sealed::group::{GroupReader, Held, Known, NOWHERE, Values};
 use crate::segment::sealed::read::Segment;
 use crate::text::{self, TextTest};
 use crate::value::Value;
+
+/// More than there are levels, and than there are booleans.
+const FEW: usize = 8;
 
 /// Rows of a group, a bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,11 +160,15 @@ impl<'p> Question<'p> {
         }
     }
 
-    /// Whether it asks only that there is a value, or that there is none.
-    fn presence(&self) -> Option<bool> {
+    /// Of values that are held like this: whether all of them pass and no row without one does (`true`), or the
+    /// other way round (`false`). None where that depends on the value.
+    fn presence(&self, view: &View<'_>) -> Option<bool> {
+        // None of these holds a null.
+        let there = matches!(view, View::Ints(..) | View::Floats(_) | View::Decimals(_) | View::Texts(_));
         match self.node {
-            Node::Field { test: Test::Exists, .. } => Some(true),
-            Node::Field { test: Test::Missing, .. } => Some(false),
+            Node::Field { test: Test::Exists, .. } if there => Some(true),
+            Node::Field { test: Test::Missing, .. } if there => Some(false),
+            Node::Field { test: Test::Number, .. } if matches!(view, View::Ints(Unit::Int, _)) => Some(true),
             _ => None,
         }
     }
@@ -358,20 +366,15 @@ fn leaf_rows(
                 Mask::EMPTY
             }
         }
-        // None of these holds a null.
-        Held::Vector(vector, _)
-            if !null_is_missing
-                && question.presence().is_some()
-                && matches!(
-                    vector.view(),
-                    View::Ints(..) | View::Floats(_) | View::Decimals(_) | View::Texts(_)
-                ) =>
-        {
+        Held::Vector(vector, _) if !null_is_missing && question.presence(&vector.view()).is_some() => {
             let there = match places.list() {
                 None => *mask,
                 Some(list) => mask.and(&Mask::placed(list)),
             };
-            if question.presence() == Some(true) { there } else { mask.without(&there) }
+            match question.presence(&vector.view()) {
+                Some(true) => there,
+                _ => mask.without(&there),
+            }
         }
         Held::Vector(vector, dictionary) if !null_is_missing => match (vector.view(), question.int()) {
             (View::Constant(value), _) => {
@@ -393,6 +396,18 @@ fn leaf_rows(
             (View::Texts(texts), _) if texts.kind() == Some(TextKind::Str) && question.text().is_some() => {
                 let Some(test) = question.text() else { return Mask::EMPTY };
                 mask.filter(|row| places.get(row).is_some_and(|place| test.matches(texts.str(place))))
+            }
+            // Levels and booleans are few: each is asked about once.
+            (View::Ints(unit @ (Unit::Level | Unit::Bool), ints), _) => {
+                let holds: [bool; FEW] = array::from_fn(|int| {
+                    let value = i64::try_from(int).ok().and_then(|int| unit.value(int));
+                    value.is_some() && question.holds(value)
+                });
+                let without = question.holds(None);
+                mask.filter(|row| match places.get(row).and_then(|place| ints.get(place)) {
+                    Some(&int) => usize::try_from(int).ok().and_then(|int| holds.get(int)) == Some(&true),
+                    None => without,
+                })
             }
             _ => mask.filter(|row| question.holds(values.get(row))),
         },

@@ -72,8 +72,9 @@ impl Hasher for KeyHasher {
 /// a million groups are not a million allocations.
 #[derive(Default)]
 pub(super) struct KeyTable {
-    /// The number of a key plus one, by hash; 0 is empty. A power of two, at most half full.
-    slots: Vec<u32>,
+    /// The high half of a key's hash and its number plus one, by hash; 0 is empty. A power of two, at most half
+    /// full.
+    slots: Vec<(u32, u32)>,
     hashes: Vec<u64>,
     /// Where each key ends in `bytes`; it starts where the one before ends.
     ends: Vec<usize>,
@@ -82,7 +83,7 @@ pub(super) struct KeyTable {
 }
 
 /// Slots of a table with its first key.
-const SLOTS_MIN: usize = 64;
+const SLOTS_MIN: usize = 16;
 
 impl KeyTable {
     /// How many keys there are.
@@ -109,10 +110,9 @@ impl KeyTable {
         let mut at = place(hash, mask);
         loop {
             match self.slots.get(at).copied() {
-                Some(0) | None => break,
-                Some(used) => {
-                    let number = used as usize - 1;
-                    if self.hashes.get(number) == Some(&hash) && self.key(number) == key {
+                Some((_, 0)) | None => break,
+                Some((half, used)) => {
+                    if half == high(hash) && self.key(used as usize - 1) == key {
                         return Some(used - 1);
                     }
                 }
@@ -121,7 +121,7 @@ impl KeyTable {
         }
         let used = u32::try_from(self.ends.len() + 1).ok()?;
         if let Some(slot) = self.slots.get_mut(at) {
-            *slot = used;
+            *slot = (high(hash), used);
         }
         self.hashes.push(hash);
         self.bytes.extend_from_slice(key);
@@ -131,17 +131,22 @@ impl KeyTable {
 
     fn grow(&mut self) {
         let len = (2 * self.slots.len()).max(SLOTS_MIN);
-        self.slots = vec![0; len];
+        self.slots = vec![(0, 0); len];
         for (used, hash) in (1..).zip(&self.hashes) {
             let mut at = place(*hash, len - 1);
-            while self.slots.get(at).is_some_and(|slot| *slot != 0) {
+            while self.slots.get(at).is_some_and(|slot| slot.1 != 0) {
                 at = (at + 1) & (len - 1);
             }
             if let Some(slot) = self.slots.get_mut(at) {
-                *slot = used;
+                *slot = (high(*hash), used);
             }
         }
     }
+}
+
+/// The upper half of a hash.
+fn high(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(0)
 }
 
 /// The first slot of a hash.

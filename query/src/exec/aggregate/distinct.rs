@@ -1,6 +1,6 @@
 //! `distinct`: how many different values, exactly; values of equal number are one.
 
-use logq_engine::compare::put_key;
+use logq_engine::compare::{put_key, take_key};
 use logq_engine::{Entries, NO_CODE, RecordId, Value};
 use std::collections::HashSet;
 
@@ -91,7 +91,9 @@ impl States for Distinct {
         self.key.clear();
         put_key(&mut self.key, Some(value));
         // A number such as 1.0 has the key of the integer that it equals.
-        match logq_engine::compare::take_key(&mut self.key.as_slice()) {
+        let number = matches!(value, Value::Number(_) | Value::Float(_));
+        let same = if number { take_key(&mut self.key.as_slice()) } else { None };
+        match same {
             Some(Some(Value::Int(int))) => self.grown += if set.ints.insert(int) { ENTRY_SIZE } else { 0 },
             _ => {
                 let before = set.keys.len();
