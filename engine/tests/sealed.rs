@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use logq_engine::{Durability, Event, Options, Predicate, Scan, Store, Test, TextTest, UpkeepKind, Value};
 use proptest::prelude::*;
@@ -420,4 +421,35 @@ fn a_tail_crosses_seals_merges_and_the_archive_without_a_gap_or_a_double() {
         position = snapshot.position();
     }
     assert_eq!(seen, (0..600).map(|n| (n, 1)).collect());
+}
+
+#[test]
+fn a_process_that_writes_for_long_seals_beside_its_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options { word_index_min: 0, ..Options::default() }).unwrap();
+    let log = store.writer_with(Durability::Buffered).unwrap();
+    let text = "x".repeat(60_000);
+    let mut n = 0;
+    let begun = Instant::now();
+    // Nobody asks for maintenance here: records are appended until some of them are sealed.
+    while files(dir.path(), "seg").is_empty() {
+        if n < 2000 {
+            log.append(&Event::new().at(n).field("n", n).message(&text)).unwrap();
+            n += 1;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(300),
+            "nobody seals: without this it would wait for ever"
+        );
+        std::thread::yield_now();
+    }
+    log.append(&Event::new().at(n).field("n", n)).unwrap();
+    assert_eq!(numbers(&rows(&store)), (0..=n).collect::<Vec<_>>());
+    drop((log, store));
+    // The thread has ended with the last handle: the lock is free, and nothing unfinished is left.
+    let store = open(dir.path());
+    store.seal().unwrap();
+    assert_eq!(files(dir.path(), "new"), Vec::<PathBuf>::new());
+    assert_eq!(numbers(&rows(&store)), (0..=n).collect::<Vec<_>>());
+    assert_eq!(store.check().unwrap().damage, []);
 }

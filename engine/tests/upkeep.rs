@@ -1,6 +1,7 @@
 //! Maintenance on the simulated disk: stopped at every operation, it loses no record and doubles none.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -220,4 +221,33 @@ fn ids_go_on_when_all_of_a_writers_files_are_sealed_or_expired() {
     store.seal().unwrap();
     assert!(!disk.files().iter().any(|name| name.ends_with(".log")), "{:?}", disk.files());
     go_on(&disk, &told, "all sealed");
+}
+
+/// Whether maintenance that forgets these syncs loses, doubles or damages a record at some cut.
+fn is_noticed(op: Op, path: &str) -> bool {
+    let whole = SimDisk::new(1);
+    workload(&whole, &mut Told::default()).unwrap();
+    (0..whole.ops()).any(|cut| {
+        let disk = SimDisk::new(1);
+        disk.forget_syncs(op, path);
+        disk.cut_after(cut);
+        let mut told = Told::default();
+        let _ended_early = workload(&disk, &mut told);
+        // After the cut everything works, so that only the forgotten syncs before it can do harm.
+        states(cut).into_iter().any(|keep| {
+            let image = disk.crash(&keep);
+            image.heal();
+            catch_unwind(AssertUnwindSafe(|| verify(&image, &told, "with forgotten syncs"))).is_err()
+        })
+    })
+}
+
+#[test]
+fn each_sync_that_maintenance_forgets_is_noticed_when_the_power_fails() {
+    for (op, path) in
+        [(Op::Sync, ".new"), (Op::SyncDir, "segments"), (Op::SyncDir, "archive"), (Op::Sync, "MANIFEST")]
+    {
+        assert!(is_noticed(op, path), "{op:?} of {path} does nothing, and no cut shows it");
+    }
+    assert!(!is_noticed(Op::Sync, "no such file"), "without a planted bug there is nothing to notice");
 }

@@ -30,11 +30,13 @@ mod groups;
 mod tests;
 mod token;
 mod words;
+mod worker;
 
 pub(crate) use builder::IndexBuilder;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use fuzz::fuzz;
 pub(crate) use groups::Groups;
+pub(crate) use worker::IndexWorker;
 
 use std::fmt;
 use std::ops::Range;

@@ -8,7 +8,7 @@ use crate::manifest::State;
 use crate::options::Options;
 
 /// Bytes of active files that one step seals at most: what it has to have mapped at a time.
-const SEAL_SIZE_MAX: u64 = 256 << 20;
+const SEAL_SIZE_MAX: u64 = 192 << 20;
 /// Records of a segment that a seal or a merge makes, at most.
 pub(super) const RECORDS_MAX: u64 = 1 << 20;
 /// A segment with fewer records is small.

@@ -199,6 +199,9 @@ impl<'a> Stored<'a> {
                 (View::Constant(value), _) if values.places.have_all(selected) => Lane::Constant(Some(value)),
                 (View::Ints(unit, held), _) => match values.places.list() {
                     None => Lane::Ints(int_unit(unit), ints(held, selected)),
+                    Some(list) if are_all(held.len(), list, selected) => {
+                        Lane::Ints(int_unit(unit), Ints { ints: Cow::Borrowed(held), places: None })
+                    }
                     Some(list) => {
                         let places = Some(gather(list, selected));
                         Lane::Ints(int_unit(unit), Ints { ints: Cow::Borrowed(held), places })
@@ -209,9 +212,14 @@ impl<'a> Stored<'a> {
                         let place = values.places.get(usize::from(*row));
                         place.and_then(|place| codes.get(place)).copied().unwrap_or(NO_CODE)
                     };
-                    let codes = match values.places.is_all() {
-                        true => gather(codes, selected),
-                        false => selected.iter().map(code).collect(),
+                    let codes = match values.places.list() {
+                        None => gather(codes, selected),
+                        Some(list) if are_all(codes.len(), list, selected) => Cow::Borrowed(codes),
+                        Some(list) if list.len() == selected.len() => {
+                            let code = |place: &u32| codes.get(*place as usize).copied().unwrap_or(NO_CODE);
+                            list.iter().map(code).collect()
+                        }
+                        Some(_) => selected.iter().map(code).collect(),
                     };
                     Lane::Codes(codes, Entries(dictionary))
                 }
@@ -228,6 +236,12 @@ fn gather<'g, T: Copy>(list: &'g [T], selected: &[u16]) -> Cow<'g, [T]> {
         return Cow::Borrowed(list);
     }
     selected.iter().filter_map(|row| list.get(usize::from(*row)).copied()).collect()
+}
+
+/// Whether the selected rows are just those that have a value, as when it was asked for whether they have one.
+fn are_all(held: usize, places: &[u32], selected: &[u16]) -> bool {
+    let place = |row: &u16| places.get(usize::from(*row)).copied();
+    selected.len() == held && selected.iter().map(place).eq((0..).take(held).map(Some))
 }
 
 fn ints<'g>(list: &'g [i64], selected: &[u16]) -> Ints<'g> {

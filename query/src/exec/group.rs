@@ -19,6 +19,9 @@ use crate::error::{Error, Result};
 use crate::functions::Function;
 use crate::plan::{Condition, Group, Measure};
 
+/// The group of a row whose group is not known yet: no table numbers so many.
+const NO_GROUP: u32 = u32::MAX;
+
 /// Bytes that a group takes besides its key, for each measure, about.
 const STATE_SIZE: usize = 96;
 
@@ -160,11 +163,11 @@ impl State {
         places.clear();
         let before = self.groups.len();
         let mut added = 0;
-        let passes = |row: &u32| {
-            let filter = grouping.filter.as_ref();
-            filter.is_none_or(|filter| filter.matches(&columns.row(*row as usize)))
-        };
-        rows.extend((0..u32::try_from(columns.len()).unwrap_or(u32::MAX)).filter(passes));
+        let all = 0..u32::try_from(columns.len()).unwrap_or(u32::MAX);
+        match &grouping.filter {
+            None => rows.extend(all),
+            Some(filter) => rows.extend(all.filter(|row| filter.matches(&columns.row(*row as usize)))),
+        }
         let mut one = None;
         if grouping.lanes && self.reads_coded(grouping, columns) {
             one = self.coded_groups(grouping, columns, &rows, &mut places, &mut added);
@@ -239,13 +242,14 @@ impl State {
                 let group = self.coded_group(grouping, start, *first as usize, added)?;
                 places.resize(places.len() + run.len(), group);
             } else {
-                for &row in run {
-                    let known = self.coded.known(row as usize);
-                    let group = match known {
-                        Some(group) => group,
+                let from = places.len();
+                places.extend(run.iter().map(|row| self.coded.known(*row as usize).unwrap_or(NO_GROUP)));
+                let new = places.get_mut(from..).unwrap_or_default();
+                for (group, &row) in new.iter_mut().zip(run).filter(|(group, _)| **group == NO_GROUP) {
+                    *group = match self.coded.known(row as usize) {
+                        Some(known) => known,
                         None => self.coded_group(grouping, start, row as usize, added)?,
                     };
-                    places.push(group);
                 }
             }
             runs += 1;

@@ -50,6 +50,13 @@ impl KeyColumn {
                     self.by_code.clear();
                     self.by_code.resize(entries.len(), UNKNOWN);
                 }
+                // Most batches hold nothing new.
+                let known = |code: &u32| self.by_code.get(*code as usize).copied().unwrap_or(UNKNOWN);
+                self.rows.extend(codes.iter().map(known));
+                if !self.rows.contains(&UNKNOWN) {
+                    return self.rows.len() == rows;
+                }
+                self.rows.clear();
                 for &code in codes.iter() {
                     let number = match self.by_code.get(code as usize) {
                         Some(&number) if number != UNKNOWN => Some(number),

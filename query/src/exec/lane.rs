@@ -95,6 +95,14 @@ pub(super) fn total(parts: [Lane<'_>; 3], tables: &mut Tables, rows: usize) -> O
     let (_, prompt) = of_prompt.whole(prompt, rows).filter(plain)?;
     let (_, response) = of_response.whole(response, rows).filter(plain)?;
     let total = of_total.whole(total, rows).filter(plain).map(|(_, ints)| ints);
+    if let (None, None) = (&prompt.places, &response.places)
+        && prompt.ints.len() == rows
+        && response.ints.len() == rows
+    {
+        let both = prompt.ints.iter().zip(response.ints.iter());
+        let sums: Option<Vec<i64>> = both.map(|(prompt, response)| prompt.checked_add(*response)).collect();
+        return Some((IntUnit::Int, Ints { ints: Cow::Owned(sums?), places: None }));
+    }
     let mut sums = Vec::with_capacity(rows);
     let mut missing: Vec<usize> = Vec::new();
     for row in 0..rows {

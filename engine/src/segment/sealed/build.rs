@@ -19,7 +19,7 @@ use crate::field;
 use crate::format::footer::{self, BlockEntry, Footer};
 use crate::format::frame::SourceId;
 use crate::format::name::FileName;
-use crate::index::IndexBuilder;
+use crate::index::{IndexBuilder, IndexWorker};
 use crate::io::{File, OpenMode, Vfs};
 use crate::record::{self, CUSTOM_BASE};
 use crate::record_id::RecordId;
@@ -66,7 +66,7 @@ pub(crate) struct SegmentBuilder {
     plan: Plan,
     fields: Fields,
     block: Block,
-    index: IndexBuilder,
+    index: IndexWorker,
     sources: HashMap<SourceId, String>,
     sum: Sum,
     last: Option<Key>,
@@ -140,7 +140,7 @@ impl SegmentBuilder {
         let file = vfs.open(&path, OpenMode::CreateNew).map_err(failed)?;
         let head = footer::head(store, id);
         file.write_at(0, &head).map_err(failed)?;
-        let index = if plan.words { IndexBuilder::new() } else { IndexBuilder::without_words() };
+        let index = if plan.words { IndexBuilder::new } else { IndexBuilder::without_words };
         Ok(Self {
             file,
             path,
@@ -159,7 +159,7 @@ impl SegmentBuilder {
             plan,
             fields: Fields { known: vec![None; field::KNOWN_MAX as usize + 1], ..Fields::default() },
             block: Block::default(),
-            index,
+            index: IndexWorker::start(index),
             sources: HashMap::new(),
             sum: Sum::default(),
             last: None,
@@ -218,6 +218,7 @@ impl SegmentBuilder {
             self.end_group();
         }
         if self.block.rows == BLOCK_ROWS_MAX || BLOCK_SIZE <= self.block.size {
+            self.end_group_begun();
             self.end_block()?;
         }
         Ok(())
@@ -261,12 +262,17 @@ impl SegmentBuilder {
         self.index.end_group();
     }
 
+    /// Ends the current group if it has rows.
+    fn end_group_begun(&mut self) {
+        if !self.block.rows.is_multiple_of(GROUP_ROWS) {
+            self.end_group();
+        }
+    }
+
+    /// Ends the block, whose last group has ended.
     fn end_block(&mut self) -> Result<()> {
         if self.block.rows == 0 {
             return Ok(());
-        }
-        if !self.block.rows.is_multiple_of(GROUP_ROWS) {
-            self.end_group();
         }
         let block = std::mem::take(&mut self.block);
         let (bytes, columns_size) = self.encode(&block);
@@ -334,6 +340,8 @@ impl SegmentBuilder {
 
     /// Writes what is left but the footer.
     pub(crate) fn finish(mut self) -> Result<Unfinished> {
+        self.end_group_begun();
+        self.index.close();
         self.end_block()?;
         let index = self.index.finish()?;
         let failed = |error| Error::io("a segment cannot be written", &self.path, error);
@@ -442,7 +450,7 @@ impl Fields {
 }
 
 impl FieldState {
-    fn index(&mut self, value: Value<'_>, index: &mut IndexBuilder) {
+    fn index(&mut self, value: Value<'_>, index: &mut IndexWorker) {
         let Value::Str(text) = value else {
             text::strings(value, &mut |text| {
                 index.add_text(text);

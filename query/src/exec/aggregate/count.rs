@@ -21,7 +21,9 @@ impl Count {
 
     /// Counts the rows that have an integer.
     pub(super) fn count_ints(&mut self, rows: &Rows<'_>, ints: &Ints<'_>) {
-        rows.each_int(ints, |group, _| self.count(group, 1));
+        rows.each_sum(ints, |group, count, _| {
+            self.count(group, usize::try_from(count).unwrap_or(usize::MAX));
+        });
     }
 
     #[inline]

@@ -20,6 +20,9 @@ use crate::datum::Datum;
 use crate::functions::Function;
 use crate::plan::Measure;
 
+/// So many groups of a batch are added up in place before their states are touched.
+const FEW_GROUPS: usize = 64;
+
 /// The rows of a batch that a measure looks at, and the group of each.
 pub(super) struct Rows<'r> {
     /// Places in the batch.
@@ -47,7 +50,14 @@ impl Rows<'_> {
     fn each_int(&self, ints: &Ints<'_>, mut visit: impl FnMut(usize, i64)) {
         let rows = self.rows.iter().zip(self.groups);
         let list = ints.ints.as_ref();
+        if list.is_empty() {
+            return;
+        }
         match &ints.places {
+            // These are all rows of the batch.
+            None if list.len() == self.rows.len() => {
+                self.groups.iter().zip(list).for_each(|(group, int)| visit(*group as usize, *int));
+            }
             None => rows.for_each(|(row, group)| {
                 if let Some(int) = list.get(*row as usize) {
                     visit(*group as usize, *int);
@@ -76,8 +86,28 @@ impl Rows<'_> {
                     visit(group as usize, count, sum);
                 }
             }
-            None => self.each_int(ints, |group, int| visit(group, 1, i128::from(int))),
+            None => match self.few_groups() {
+                Some(first) => {
+                    let mut sums = [(0, 0); FEW_GROUPS];
+                    self.each_int(ints, |group, int| {
+                        if let Some((count, sum)) = sums.get_mut(group.wrapping_sub(first)) {
+                            *count += 1;
+                            *sum += i128::from(int);
+                        }
+                    });
+                    let used = (first..).zip(sums).filter(|(_, (count, _))| *count != 0);
+                    used.for_each(|(group, (count, sum))| visit(group, count, sum));
+                }
+                None => self.each_int(ints, |group, int| visit(group, 1, i128::from(int))),
+            },
         }
+    }
+
+    /// The first group, where all of them lie close together.
+    fn few_groups(&self) -> Option<usize> {
+        let (first, last) = (self.groups.iter().min()?, self.groups.iter().max()?);
+        let (first, last) = (*first as usize, *last as usize);
+        (last - first < FEW_GROUPS).then_some(first)
     }
 }
 
