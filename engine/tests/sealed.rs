@@ -453,3 +453,28 @@ fn a_process_that_writes_for_long_seals_beside_its_work() {
     assert_eq!(numbers(&rows(&store)), (0..=n).collect::<Vec<_>>());
     assert_eq!(store.check().unwrap().damage, []);
 }
+
+#[test]
+fn a_check_beside_maintenance_calls_nothing_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let checks = scope.spawn(|| {
+            let other = open(dir.path());
+            let mut checks = 0;
+            while !done.load(Ordering::Relaxed) || checks < 3 {
+                assert_eq!(other.check_deep().unwrap().damage, []);
+                checks += 1;
+            }
+        });
+        for round in 0..25 {
+            append(&store, &[Event::new().at(round).field("n", round).message("one more")]);
+            // Files go from under the check: they become segments, those become one, or parts of the archive.
+            store.maintain(store.now() + (round % 2) * 8 * DAY).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        checks.join().unwrap();
+    });
+    assert_eq!(numbers(&rows(&store)), (0..25).collect::<Vec<_>>());
+}
