@@ -5,10 +5,12 @@
 //! or after the verb, so the verb is moved to the front before clap sees the arguments.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::exit::Failure;
 
@@ -63,6 +65,8 @@ pub(crate) enum Output {
     Jsonl,
     Csv,
     Md,
+    /// Bars and columns over time, in the terminal
+    Chart,
 }
 
 impl Output {
@@ -74,6 +78,7 @@ impl Output {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
             Self::Md => "md",
+            Self::Chart => "chart",
         }
     }
 }
@@ -84,6 +89,17 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+impl Color {
+    /// The word for it on the command line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,6 +122,12 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Make a store of lifelike agent events and ask it the first questions
     Demo(Demo),
+    /// Show the settings and where each comes from
+    Config(ConfigArgs),
+    /// Print a script that completes commands and options in a shell
+    Completions(Completions),
+    /// Print the manual page, for `man -l -`
+    Man,
 }
 
 #[derive(Debug, Args)]
@@ -229,22 +251,29 @@ pub(crate) struct Dump {
     pub(crate) records: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// What to do with the settings
+    #[arg(value_enum, default_value = "show")]
+    pub(crate) action: ConfigAction,
+}
+
+/// What to do with the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfigAction {
+    /// Each setting, its value, and where that comes from
+    Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &[
-    "track",
-    "count",
-    "budget",
-    "health",
-    "repair",
-    "backup",
-    "restore",
-    "forget",
-    "export",
-    "upgrade",
-    "config",
-    "completions",
-    "man",
-];
+const RESERVED: &[&str] =
+    &["track", "count", "budget", "health", "repair", "backup", "restore", "forget", "export", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -264,6 +293,31 @@ pub(crate) fn read(typed: impl IntoIterator<Item = OsString>) -> Result<Asked, F
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Asked::Print(error.render().to_string())),
         _ => Err(explain(&error)),
     })
+}
+
+/// The script that completes a command line in a shell.
+pub(crate) fn completions(shell: Shell) -> Vec<u8> {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "logq", &mut out);
+    out
+}
+
+/// The manual page, in roff: the command, and a section for each verb.
+///
+/// # Errors
+/// None: it is written to memory.
+pub(crate) fn manual() -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut root = Cli::command();
+    root.build();
+    clap_mangen::Man::new(root.clone()).render(&mut out)?;
+    for verb in root.get_subcommands() {
+        let page = clap_mangen::Man::new(verb.clone());
+        out.extend_from_slice(format!(".SH \"LOGQ {}\"\n", verb.get_name().to_uppercase()).as_bytes());
+        page.render_description_section(&mut out)?;
+        page.render_options_section(&mut out)?;
+    }
+    Ok(out)
 }
 
 /// Puts the verb first; a call without one gets `query`.

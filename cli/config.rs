@@ -62,6 +62,50 @@ impl Config {
         self.typed.output.unwrap_or(Output::Table)
     }
 
+    /// Every setting: its name, its value, and where that comes from.
+    pub(crate) fn settings(&self) -> Outcome<Vec<Setting>> {
+        let from = |typed: bool, variable_name: &'static str, default: &'static str| match typed {
+            true => "the command line".to_owned(),
+            false if variable(variable_name).is_some() => variable_name.to_owned(),
+            false => default.to_owned(),
+        };
+        self.zone()?;
+        let store = self.store()?;
+        let here = env::current_dir().unwrap_or_default();
+        let store_from = match from(self.typed.store.is_some(), "LOGQ_STORE", "").as_str() {
+            "" if upwards(&here).is_some() => format!("{SETTINGS} in {}", store.display()),
+            "" => "the default".to_owned(),
+            other => other.to_owned(),
+        };
+        let now = match self.now()? {
+            Some(ns) => {
+                jiff::Timestamp::from_nanosecond(i128::from(ns)).map_or(ns.to_string(), |at| at.to_string())
+            }
+            None => "the clock".to_owned(),
+        };
+        let color = self.typed.color.unwrap_or(Color::Auto);
+        let setting = |name, value, from| Setting { name, value, from };
+        Ok(vec![
+            setting("store", store.display().to_string(), store_from),
+            setting("now", now, from(self.typed.now.is_some(), "LOGQ_NOW", "the default")),
+            setting(
+                "tz",
+                self.typed.tz.clone().unwrap_or_else(|| "UTC".to_owned()),
+                from(self.typed.tz.is_some(), "", "the default"),
+            ),
+            setting(
+                "output",
+                self.output().as_str().to_owned(),
+                from(self.typed.output.is_some(), "", "the default"),
+            ),
+            setting(
+                "color",
+                color.as_str().to_owned(),
+                from(self.typed.color.is_some(), "NO_COLOR", "the default"),
+            ),
+        ])
+    }
+
     /// How the answer is written, where that was typed.
     pub(crate) fn typed_output(&self) -> Option<Output> {
         self.typed.output
@@ -93,6 +137,13 @@ impl Config {
                 .help("a time is 2026-11-22T16:00:00Z, 2026-11-22, or seconds (ms, us, ns) since 1970")),
         }
     }
+}
+
+/// One setting, for showing.
+pub(crate) struct Setting {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
+    pub(crate) from: String,
 }
 
 /// An environment variable that is set, not empty and text.

@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod dump;
 pub(crate) mod import;
@@ -10,11 +11,14 @@ pub(crate) mod maintain;
 pub(crate) mod query;
 pub(crate) mod seal;
 
+use std::io::Write as _;
+
 use logq_engine::{Options, Store};
 
-use crate::args::Command;
+use crate::args::{self, Command};
 use crate::config::Config;
-use crate::exit::Outcome;
+use crate::exit::{Exit, Outcome};
+use crate::ui;
 
 /// Runs a command.
 pub(crate) fn run(config: &Config, command: Command) -> Outcome {
@@ -28,7 +32,18 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Dump(args) => dump::run(config, &args),
         Command::Bench(args) => bench::run(config, &args),
         Command::Demo(args) => demo::run(config, &args),
+        Command::Config(args) => config::run(config, &args),
+        Command::Completions(args) => print(&args::completions(args.shell)),
+        Command::Man => print(&args::manual()?),
     }
+}
+
+/// Writes bytes that are the whole answer.
+fn print(bytes: &[u8]) -> Outcome {
+    let mut out = ui::stdout();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(Exit::Done)
 }
 
 /// Opens the store for reading: nothing is made or written, so that a store on a read-only disk answers.

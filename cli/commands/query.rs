@@ -52,7 +52,7 @@ impl Question {
     pub(crate) fn new(config: &Config, text: &str, output: Output) -> Outcome<Self> {
         let shape = match output {
             Output::Json | Output::Jsonl => RowShape::Full,
-            Output::Table | Output::Csv | Output::Md => RowShape::Table,
+            Output::Table | Output::Csv | Output::Md | Output::Chart => RowShape::Table,
         };
         let session = Session { now: config.now()?, zone: config.zone()?, shape, ..Session::default() };
         Ok(Self { query: Query::parse(text)?, session, output })

@@ -1,6 +1,7 @@
 //! One file for each output. Writes what an answer holds; computes nothing.
 
 mod cell;
+mod chart;
 mod csv;
 pub(crate) mod grid;
 mod md;
@@ -54,6 +55,15 @@ impl Look<'_> {
             }
             Output::Table => self.table(out, answer, part)?,
             Output::Md => md::write(out, &self.columns(answer), part)?,
+            Output::Chart if answer.stats.answered_from == "plan" => self.table(out, answer, part)?,
+            Output::Chart => {
+                let frame = chart::Frame { width: self.ui.width, color: self.ui.color, zone: self.zone };
+                let omitted = chart::write(out, answer, frame)?;
+                if 0 < omitted {
+                    out.flush()?;
+                    self.ui.note(&format!("not drawn: {omitted} more, which have less"));
+                }
+            }
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ pub struct Answer {
     pub range: (Option<i64>, Option<i64>),
     /// The columns of [`Row::cells`].
     pub columns: Vec<Column>,
+    /// Of grouped rows the columns that were computed, the main one first; some may have been left out since.
+    pub measures: Vec<String>,
     /// The rows, in their order.
     pub rows: Vec<Row>,
     /// Whether rows hold all fields of their record, and no cells.

@@ -120,6 +120,7 @@ struct Binder {
 impl Binder {
     fn finish(self) -> (Option<Plan>, Vec<Diagnostic>) {
         let failed = self.problems.iter().any(|p| p.severity == Severity::Error);
+        let measures = self.measured();
         let mut listing = self.schema.columns;
         if self.schema.records && self.schema.open {
             // The fields that the query names stand after the usual ones, in the order of their naming.
@@ -142,6 +143,7 @@ impl Binder {
             filter: Vec::new(),
             stages: self.stages,
             listing,
+            measures,
             named: self.named,
             totals: self.noun.totals,
             index: false,
@@ -298,6 +300,14 @@ impl Binder {
         let names = [self.noun.main, "total_tokens", "count"];
         let named = names.into_iter().find(|name| have(name)).map(ToOwned::to_owned);
         named.or_else(|| self.schema.measures.first().map(|(name, _)| name.clone()))
+    }
+
+    /// All measures that the rows have, the main one first.
+    fn measured(&self) -> Vec<String> {
+        let main = self.main_measure();
+        let others = self.schema.measures.iter().map(|(name, _)| name.clone());
+        let others = others.filter(|name| Some(name) != main.as_ref()).collect::<Vec<_>>();
+        main.into_iter().chain(others).collect()
     }
 
     /// Ranks grouped rows by a measure, which is there.

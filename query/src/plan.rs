@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub stages: Vec<Stage>,
     /// The columns of a list of records, where no stage says otherwise.
     pub listing: Vec<String>,
+    /// The columns that were computed of groups, the main one first.
+    pub measures: Vec<String>,
     /// Every field that the query names and where it does, for the warning that no event has it.
     pub named: Vec<(String, Span)>,
     /// Whether `total_tokens` is computed from the event's other counts.

@@ -136,7 +136,7 @@ impl Query {
             return self.explained(session, now, started);
         }
         let (plan, warnings) = self.bind(session, now)?;
-        let (expanded, range) = (plan.expanded(), plan.range);
+        let (expanded, range, measures) = (plan.expanded(), plan.range, plan.measures.clone());
         let plan = optimize(plan, &session.rules);
         let budget = Budget::new(session.memory_max);
         let fields = session.shape == RowShape::Full;
@@ -149,6 +149,7 @@ impl Query {
             expanded,
             range: (range.from, range.until),
             columns: Vec::new(),
+            measures,
             rows: Vec::new(),
             full: output.fields,
             more: output.more,
@@ -189,6 +190,7 @@ impl Query {
             expanded: plan.expanded(),
             range: (plan.range.from, plan.range.until),
             columns: vec![Column { name: "plan".to_owned(), kind: Type::String }],
+            measures: Vec::new(),
             rows: text.lines().map(line).collect(),
             full: false,
             more: false,

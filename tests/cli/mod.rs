@@ -5,6 +5,7 @@ mod calls;
 mod check;
 mod import;
 mod output;
+mod shell;
 mod suites;
 mod upkeep;
 
