@@ -10,3 +10,4 @@ mod docs;
 mod lanes;
 #[cfg(test)]
 mod laws;
+mod memory;

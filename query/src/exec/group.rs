@@ -9,9 +9,10 @@ use super::Budget;
 use super::aggregate::{Aggregate, Rows};
 use super::arith::{Bound, slot};
 use super::columns::Columns;
-use super::hash::KeyTable;
+use super::hash::{KeyHash, KeyTable};
 use super::keys::Keys;
 use super::lane::Tables;
+use super::slices::{Cut, OTHER_PASS, Slice};
 use super::table::{Row, Table, compile};
 use crate::calendar::Bucket;
 use crate::datum::Datum;
@@ -92,11 +93,17 @@ impl<'p> Grouping<'p> {
         Self { lanes, ..self }
     }
 
-    /// An empty result of one thread.
-    pub(super) fn state(&self) -> State {
+    /// Whether some measure can be cut by values.
+    pub(super) fn cuts_values(&self) -> bool {
+        self.group.measures.iter().any(|measure| measure.function == Function::Distinct)
+    }
+
+    /// An empty result of one thread, for a pass that takes this slice.
+    pub(super) fn state(&self, slice: &Slice) -> State {
         State {
+            slice: slice.clone(),
             groups: KeyTable::default(),
-            measures: self.group.measures.iter().map(Aggregate::new).collect(),
+            measures: self.group.measures.iter().map(|measure| Aggregate::new(measure, slice)).collect(),
             bucket: None,
             key: Vec::new(),
             last: (Vec::new(), None),
@@ -134,6 +141,8 @@ impl<'p> Grouping<'p> {
 
 /// The groups that one thread has found so far.
 pub(super) struct State {
+    /// What it takes; the rest is of other passes.
+    slice: Slice,
     groups: KeyTable,
     measures: Vec<Aggregate>,
     /// The bucket of the row before: times mostly come in order.
@@ -178,14 +187,25 @@ impl State {
         if places.len() < rows.len() {
             return Err(Error::limit("the answer has more groups than can be counted".to_owned()));
         }
+        if self.slice.cuts_groups() {
+            let mut mine = places.iter().map(|group| *group != OTHER_PASS);
+            rows.retain(|_| mine.next().unwrap_or(false));
+            places.retain(|group| *group != OTHER_PASS);
+            one = one.filter(|group| *group != OTHER_PASS);
+        }
         if before < self.groups.len() {
             let count = self.groups.len();
             self.measures.iter_mut().for_each(|measure| measure.grow(count));
             added += (count - before) * (STATE_SIZE * self.measures.len() + 64);
         }
+        budget.charge_groups(self.groups.len() - before, added)?;
+        let mut added = 0;
         let ids = if grouping.ids { columns.ids() } else { &[] };
         let batch = Rows { rows: &rows, groups: &places, one, times: columns.times, ids };
         for (measure, input) in self.measures.iter_mut().zip(&grouping.measures) {
+            if !self.slice.is_first_of_values() && !measure.is_cut_by_values() {
+                continue;
+            }
             let tables = if grouping.lanes { self.tables.as_mut_slice() } else { &mut [] };
             match &input.condition {
                 None => apply(measure, input, columns, &batch, tables),
@@ -271,6 +291,10 @@ impl State {
             put_key(&mut self.key, start.map(Value::Time));
         }
         self.coded.put(&mut self.key, row);
+        if !self.slice.has_group(&self.key) {
+            self.coded.learn(row, OTHER_PASS);
+            return Some(OTHER_PASS);
+        }
         let before = self.groups.len();
         let group = self.groups.number(&self.key)?;
         if before < self.groups.len() {
@@ -309,6 +333,11 @@ impl State {
         {
             return Some(*group);
         }
+        if !self.slice.has_group(&self.key) {
+            self.last.0.clone_from(&self.key);
+            self.last.1 = Some(OTHER_PASS);
+            return self.last.1;
+        }
         let before = self.groups.len();
         let group = self.groups.number(&self.key)?;
         if before < self.groups.len() {
@@ -327,6 +356,13 @@ impl State {
         }
         self.bucket = per.of(zone, time);
         self.bucket.map(|(start, _)| start)
+    }
+
+    /// Gets ready for the next slice of values of the same groups. Says how many bytes stay, about.
+    pub(super) fn settle(&mut self) -> usize {
+        self.measures.iter_mut().for_each(Aggregate::settle);
+        let keys: usize = (0..self.groups.len()).map(|group| self.groups.key(group).len()).sum();
+        keys + self.groups.len() * (STATE_SIZE * self.measures.len() + 64)
     }
 
     /// Takes in what another thread found.
@@ -373,7 +409,7 @@ fn apply(
 pub(super) fn table(table: &Table, group: &Group, zone: &TimeZone, budget: &Budget) -> Result<Table> {
     // A list of records has its times; rows that were grouped before have a column.
     let grouping = Grouping::new(group, &[], zone, table.place("time").is_none());
-    let mut state = grouping.state();
+    let mut state = grouping.state(&Slice::first(Cut::WHOLE, &KeyHash::default()));
     let mut result = Ok(());
     table.chunks(&grouping.names, &mut |_, columns| {
         if result.is_ok() {

@@ -11,6 +11,7 @@ mod keys;
 mod lane;
 mod list;
 mod names;
+mod slices;
 mod table;
 
 use logq_engine::{Batch, Part, Predicate, Scan, ScanStats, Snapshot};
@@ -20,10 +21,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::columns::Access;
 use self::group::Grouping;
+use self::hash::KeyHash;
 use self::list::{Listing, Wanted};
+use self::slices::{Cut, Slice};
 use self::table::Table;
 use crate::datum::Datum;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Condition, Group, Plan, Stage};
 
 pub(crate) use names::seen;
@@ -31,16 +34,23 @@ pub(crate) use names::seen;
 /// Memory that the rows and groups of one query may take.
 pub const MEMORY_MAX: usize = 512 << 20;
 
+/// So few groups are not cut into slices.
+const GROUPS_CUT_MIN: usize = 64;
+
 /// Counts the memory of a query, for all of its threads.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
+    /// Of what is used, what groups take but for their values.
+    groups: AtomicUsize,
+    /// How many groups there are, in all threads.
+    count: AtomicUsize,
     max: usize,
 }
 
 impl Budget {
     pub(crate) fn new(max: usize) -> Self {
-        Self { used: AtomicUsize::new(0), max }
+        Self { used: AtomicUsize::new(0), groups: AtomicUsize::new(0), count: AtomicUsize::new(0), max }
     }
 
     /// Takes more memory.
@@ -52,15 +62,39 @@ impl Budget {
         self.check(used)
     }
 
+    /// Takes more memory for so many groups.
+    fn charge_groups(&self, count: usize, bytes: usize) -> Result<()> {
+        self.count.fetch_add(count, Ordering::Relaxed);
+        self.groups.fetch_add(bytes, Ordering::Relaxed);
+        self.charge(bytes)
+    }
+
+    /// Whether most of what is used are values of groups and not the groups themselves.
+    fn is_mostly_values(&self) -> bool {
+        2 * self.groups.load(Ordering::Relaxed) < self.used.load(Ordering::Relaxed)
+    }
+
+    /// Gives everything back but for so much.
+    fn reset(&self, used: usize) -> Result<()> {
+        self.groups.store(0, Ordering::Relaxed);
+        self.count.store(0, Ordering::Relaxed);
+        self.used.store(used, Ordering::Relaxed);
+        self.check(used)
+    }
+
     /// Whether so much would fit.
     fn check(&self, used: usize) -> Result<()> {
         if used <= self.max {
             return Ok(());
         }
+        Err(self.exceeded())
+    }
+
+    fn exceeded(&self) -> Error {
         let mega = self.max >> 20;
-        Err(Error::limit(format!(
+        Error::limit(format!(
             "the answer needs more than {mega} MiB of memory; narrow the time or the conditions, group by fewer values, or use `limit`"
-        )))
+        ))
     }
 
     fn half(&self) -> usize {
@@ -105,6 +139,15 @@ pub(crate) struct ScanOutcome {
     pub(crate) files: usize,
 }
 
+impl ScanOutcome {
+    /// Adds what another pass over the same files looked at.
+    fn add(&mut self, more: Self) {
+        self.stats.merge(more.stats);
+        self.parts += more.parts;
+        self.files = self.files.max(more.files);
+    }
+}
+
 impl Input<'_> {
     /// The scan that gives these columns.
     fn scan(&self, access: &Access, fields: bool) -> Scan {
@@ -133,10 +176,7 @@ pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
         .cloned()
         .collect();
     let (mut table, outcome, stages) = match stages {
-        [Stage::Group(group), rest @ ..] => {
-            let (table, outcome) = scan_groups(input, group, &filter)?;
-            (table, outcome, rest)
-        }
+        [Stage::Group(group), rest @ ..] => scan_groups(input, group, &filter, rest)?,
         [Stage::Fields, rest @ ..] => {
             let (table, outcome) = fields::scan(input, &filter)?;
             (table, outcome, rest)
@@ -247,28 +287,137 @@ fn output(input: &Input<'_>, mut table: Table, more: bool, outcome: ScanOutcome)
     Output { columns: table.columns, rows: table.rows.into_iter().map(row).collect(), fields, more, outcome }
 }
 
-fn scan_groups(input: &Input<'_>, group: &Group, filter: &[Condition]) -> Result<(Table, ScanOutcome)> {
+/// Groups what a scan gives, in as many passes as memory asks for; the stages that are left to do.
+fn scan_groups<'s>(
+    input: &Input<'_>,
+    group: &Group,
+    filter: &[Condition],
+    rest: &'s [Stage],
+) -> Result<(Table, ScanOutcome, &'s [Stage])> {
     let grouping = Grouping::new(group, filter, &input.plan.zone, true).with_lanes(input.plan.lanes);
     let access = Access::new(&grouping.names, input.plan.totals);
     let mut scan = input.scan(&access, grouping.searches);
     scan.times = grouping.times;
     scan.ids = grouping.ids || access.shows_ids();
     let parts = input.snapshot.parts(&scan)?;
-    let read = |state: &mut group::State, part: &Part<'_>| -> Result<ScanStats> {
+    let hash = KeyHash::default();
+    let mut cut = Cut::WHOLE;
+    let mut outcome = ScanOutcome::default();
+    loop {
+        let done = AtomicUsize::new(0);
+        let passes = Passes { input, grouping: &grouping, access: &access, parts: &parts, rest, done: &done };
+        match passes.run(&Slice::first(cut, &hash), &mut outcome) {
+            Ok(Some((table, rest))) => return Ok((table, outcome, rest)),
+            Ok(None) => {
+                let of_values = input.budget.is_mostly_values() && grouping.cuts_values();
+                let finer = cut.finer(of_values, done.into_inner(), parts.len());
+                // A few groups that are too large are as large in any slice.
+                let helps = of_values || GROUPS_CUT_MIN <= input.budget.count.load(Ordering::Relaxed);
+                cut = finer.filter(|_| helps).ok_or_else(|| input.budget.exceeded())?;
+                input.budget.reset(0)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Passes over the same records, each for other groups or values.
+struct Passes<'p, 's> {
+    input: &'p Input<'p>,
+    grouping: &'p Grouping<'p>,
+    access: &'p Access,
+    parts: &'p [Part<'p>],
+    rest: &'s [Stage],
+    /// Parts that the current pass has read.
+    done: &'p AtomicUsize,
+}
+
+impl<'s> Passes<'_, 's> {
+    /// The groups of all passes, and the stages that are left to do; none where a slice does not fit. What cuts groups
+    /// away is done after each pass, so that only the rest is held.
+    fn run(&self, first: &Slice, outcome: &mut ScanOutcome) -> Result<Option<(Table, &'s [Stage])>> {
+        if !first.cuts_groups() {
+            let table = fits(self.pass(first, 0, outcome))?;
+            return Ok(table.map(|table| (table, self.rest)));
+        }
+        let (done, left) = self.rest.split_at(row_by_row(self.rest));
+        let mut all = Table::default();
+        let mut held = 0;
+        for slice in first.of_groups() {
+            let Some(mut table) = fits(self.pass(&slice, held, outcome))? else { return Ok(None) };
+            for stage in done.iter().filter(|stage| !matches!(stage, Stage::Sort(_))) {
+                apply(&mut table, stage, self.input, &mut false)?;
+            }
+            if let Some(Stage::Sort(sort)) = left.first()
+                && let Some(first) = sort.first
+            {
+                table.sort(sort);
+                table.rows.truncate(first);
+            }
+            held += table.rows.iter().map(table::Row::size).sum::<usize>();
+            self.input.budget.reset(held)?;
+            all.columns = table.columns;
+            all.rows.extend(table.rows);
+        }
+        Ok(Some((all, left)))
+    }
+
+    /// The groups of one slice; `held` bytes are taken by what other passes found.
+    fn pass(&self, slice: &Slice, held: usize, outcome: &mut ScanOutcome) -> Result<Table> {
+        let mut all = self.grouping.state(slice);
+        for slice in slice.of_values() {
+            self.done.store(0, Ordering::Relaxed);
+            let (states, read) =
+                each_part(self.parts, || self.grouping.state(&slice), |state, part| self.read(state, part))?;
+            outcome.add(read);
+            let mut states = states.into_iter();
+            if slice.is_first_of_values() {
+                all = states.next().unwrap_or(all);
+            }
+            states.for_each(|state| all.merge(state));
+            if 1 < slice.cut.values {
+                let stays = all.settle();
+                self.input.budget.reset(held + stays)?;
+            }
+        }
+        Ok(self.grouping.finish(all))
+    }
+
+    fn read(&self, state: &mut group::State, part: &Part<'_>) -> Result<ScanStats> {
         let mut result = Ok(());
         let stats = part.scan(&mut |batch: &Batch<'_>| {
-            let ids = access.ids(batch);
-            result = state.update(&grouping, &access.columns(batch, &ids), input.budget);
+            let ids = self.access.ids(batch);
+            result = state.update(self.grouping, &self.access.columns(batch, &ids), self.input.budget);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         result?;
+        self.done.fetch_add(1, Ordering::Relaxed);
         Ok(stats)
+    }
+}
+
+/// How many stages, from the first, can be done with some rows as well as with all. A sort that another one makes
+/// useless is among them.
+fn row_by_row(stages: &[Stage]) -> usize {
+    let alone = |stage: &Stage| {
+        matches!(
+            stage,
+            Stage::Filter(_) | Stage::Keep(_) | Stage::Drop(_) | Stage::Rename(_) | Stage::Set(..)
+        )
     };
-    let (states, outcome) = each_part(&parts, || grouping.state(), read)?;
-    let mut states = states.into_iter();
-    let mut all = states.next().unwrap_or_else(|| grouping.state());
-    states.for_each(|state| all.merge(state));
-    Ok((grouping.finish(all), outcome))
+    let plain_sort = |stage: &Stage| matches!(stage, Stage::Sort(sort) if sort.first.is_none());
+    let until = |is: &dyn Fn(&Stage) -> bool| stages.iter().take_while(|stage| is(stage)).count();
+    let with_sorts = until(&|stage| alone(stage) || plain_sort(stage));
+    if matches!(stages.get(with_sorts), Some(Stage::Sort(_))) { with_sorts } else { until(&alone) }
+}
+
+/// None where something did not fit in memory.
+fn fits<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::Limit => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads all parts, in order, on all threads: each takes the next one that nobody has, and keeps one state.

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use super::{Rows, States, merge_each};
 use crate::datum::Datum;
 use crate::exec::hash::{KeyHash, KeyTable};
+use crate::exec::slices::Slice;
 
 /// Bytes that an entry takes besides its key, about.
 const ENTRY_SIZE: usize = 40;
@@ -17,6 +18,8 @@ pub(in crate::exec) struct Distinct {
     key: Vec<u8>,
     grown: usize,
     seen: Seen,
+    /// Which values this pass takes; all of them without.
+    slice: Option<Slice>,
 }
 
 #[derive(Default)]
@@ -24,6 +27,14 @@ struct Set {
     ints: HashSet<i64, KeyHash>,
     /// Keys of all other values.
     keys: KeyTable,
+    /// Values of passes before this one.
+    before: usize,
+}
+
+impl Set {
+    fn count(&self) -> usize {
+        self.before + self.ints.len() + self.keys.len()
+    }
 }
 
 /// Which codes of one dictionary each group has had: what was seen need not be looked up again.
@@ -62,6 +73,18 @@ impl Seen {
 }
 
 impl Distinct {
+    /// For a pass that takes only values of a slice.
+    pub(super) fn of_slice(slice: &Slice) -> Self {
+        Self { slice: Some(slice.clone()), ..Self::default() }
+    }
+
+    /// Keeps of what was found only how much it is: the next pass takes other values.
+    pub(super) fn settle(&mut self) {
+        for set in &mut self.sets {
+            *set = Set { before: set.count(), ..Set::default() };
+        }
+    }
+
     /// Takes the codes of a column.
     pub(super) fn add_codes(&mut self, rows: &Rows<'_>, codes: &[u32], entries: Entries<'_>) {
         for (row, group) in rows.rows.iter().zip(rows.groups) {
@@ -84,8 +107,9 @@ impl States for Distinct {
 
     fn add(&mut self, group: usize, value: Value<'_>, _: (i64, RecordId)) {
         let Some(set) = self.sets.get_mut(group) else { return };
+        let has_int = |int| self.slice.as_ref().is_none_or(|slice| slice.has_int(int));
         if let Value::Int(int) = value {
-            self.grown += if set.ints.insert(int) { ENTRY_SIZE } else { 0 };
+            self.grown += if has_int(int) && set.ints.insert(int) { ENTRY_SIZE } else { 0 };
             return;
         }
         self.key.clear();
@@ -94,7 +118,10 @@ impl States for Distinct {
         let number = matches!(value, Value::Number(_) | Value::Float(_));
         let same = if number { take_key(&mut self.key.as_slice()) } else { None };
         match same {
-            Some(Some(Value::Int(int))) => self.grown += if set.ints.insert(int) { ENTRY_SIZE } else { 0 },
+            Some(Some(Value::Int(int))) => {
+                self.grown += if has_int(int) && set.ints.insert(int) { ENTRY_SIZE } else { 0 };
+            }
+            _ if self.slice.as_ref().is_some_and(|slice| !slice.has_value(&self.key)) => {}
             _ => {
                 let before = set.keys.len();
                 if set.keys.number(&self.key).is_some() && before < set.keys.len() {
@@ -106,6 +133,7 @@ impl States for Distinct {
 
     fn merge(&mut self, other: Self, map: &[u32]) {
         merge_each(&mut self.sets, other.sets, map, |set, more| {
+            set.before += more.before;
             set.ints.extend(more.ints);
             for number in 0..more.keys.len() {
                 set.keys.number(more.keys.key(number));
@@ -114,7 +142,7 @@ impl States for Distinct {
     }
 
     fn finish(&mut self, group: usize) -> Datum {
-        let count = self.sets.get(group).map_or(0, |set| set.ints.len() + set.keys.len());
+        let count = self.sets.get(group).map_or(0, Set::count);
         Datum::Int(i64::try_from(count).unwrap_or(i64::MAX))
     }
 

@@ -16,6 +16,7 @@ mod sum;
 
 use logq_engine::{Entries, IntUnit, Ints, RecordId, Value};
 
+use super::slices::Slice;
 use crate::datum::Datum;
 use crate::functions::Function;
 use crate::plan::Measure;
@@ -155,7 +156,8 @@ macro_rules! each {
 }
 
 impl Aggregate {
-    pub(super) fn new(measure: &Measure) -> Self {
+    /// The states of no group yet, for a pass that takes this slice.
+    pub(super) fn new(measure: &Measure, slice: &Slice) -> Self {
         match measure.function {
             Function::Count => Self::Count(count::Count::default()),
             Function::Sum => Self::Sum(sum::Sum::new(measure.zero)),
@@ -164,9 +166,21 @@ impl Aggregate {
             Function::Max => Self::Extreme(extreme::Extreme::largest()),
             Function::Quantile(percent) => Self::Quantile(quantile::Quantile::new(percent)),
             Function::Stddev => Self::Stddev(stddev::Stddev::default()),
-            Function::Distinct => Self::Distinct(distinct::Distinct::default()),
+            Function::Distinct => Self::Distinct(distinct::Distinct::of_slice(slice)),
             Function::First => Self::Edge(edge::Edge::first()),
             Function::Last => Self::Edge(edge::Edge::last()),
+        }
+    }
+
+    /// Whether a pass takes only some of its values, so that each pass adds to it.
+    pub(super) fn is_cut_by_values(&self) -> bool {
+        matches!(self, Self::Distinct(_))
+    }
+
+    /// Makes room for the values of the next pass.
+    pub(super) fn settle(&mut self) {
+        if let Self::Distinct(states) = self {
+            states.settle();
         }
     }
 

@@ -1,0 +1,102 @@
+//! Groups that outgrow the memory of a query: the answer is the same, from more passes over the same records.
+
+use logq_engine::{Durability, Event, Options, Store};
+use logq_query::{Answer, ErrorKind, Query, Result, Session};
+
+use crate::cases::show;
+use crate::data::NOW;
+
+/// `n` is another one in each record, `key` in each third, `word` is one of seven, `same` is one.
+fn store(dir: &std::path::Path, rows: i64) -> Store {
+    let store = Store::open(dir, Options { maintain: false, ..Options::default() }).unwrap();
+    let log = store.writer_with(Durability::Buffered).unwrap();
+    let event = |n: i64| {
+        let event = Event::new().at(NOW - n * 7_000_000).field("n", n).field("same", "x");
+        let event = if n % 5 == 0 { event } else { event.field("key", &format!("key-{}", n / 3)) };
+        event.field("word", &format!("w{}", n % 7)).field("size", n % 1000)
+    };
+    for from in (0..rows).step_by(4096) {
+        let events: Vec<Event> = (from..rows.min(from + 4096)).map(event).collect();
+        log.append_batch(&events).unwrap();
+    }
+    log.close().unwrap();
+    store
+}
+
+fn ask(store: &Store, text: &str, memory_max: usize) -> Result<Answer> {
+    Query::parse(text)?.run(store, &Session { now: Some(NOW), memory_max, ..Session::default() })
+}
+
+/// How often the records were read.
+fn passes(answer: &Answer, rows: i64) -> u64 {
+    answer.stats.records_scanned / u64::try_from(rows).unwrap()
+}
+
+#[test]
+fn an_answer_is_the_same_in_a_hundredth_of_the_memory() {
+    const ROWS: i64 = 12_000;
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), ROWS);
+    let large = [
+        "events count by key | top 5 by count",
+        "events count, sum(size), min(n), max(n), avg(size), last(word) by key | sort max_n desc | limit 7",
+        "events count by key, word | where count > 1 | sort count desc, key | limit 9",
+        "events distinct(n)",
+        "events distinct(n), distinct(key), distinct(word), count, sum(size), p50(size)",
+        "events distinct(n), distinct(key) by word",
+        "events count by key per 1m | sort count desc, key, time | limit 4",
+        "events count by n | set twice = count * 2 | rename n as m | sort m | limit 3",
+        "events count by n, key, word | drop word | where n > 11990 | sort n",
+        "events count by same, n per 1s | sort time, n | limit 5",
+        "events max(size) if (n > 100) as most by n | sort most desc, n | limit 3",
+    ];
+    for sealed in [false, true] {
+        if sealed {
+            store.seal().unwrap();
+        }
+        for text in large {
+            let whole = ask(&store, text, 64 << 20).unwrap();
+            for threads in [1, 4] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let few = pool
+                    .install(|| ask(&store, text, 256 << 10))
+                    .unwrap_or_else(|error| panic!("{text}\n{error}"));
+                assert_eq!(
+                    show(&whole, text),
+                    show(&few, text),
+                    "{text}, sealed: {sealed}, {threads} threads"
+                );
+                assert_eq!(passes(&whole, ROWS), 1, "{text}");
+                assert!(1 < passes(&few, ROWS), "{text} fits and shows nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_no_slice_can_hold_is_refused_after_few_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), 30_000);
+    for text in [
+        "events count by n limit all",
+        "events p50(n), p60(n), p70(n), p80(n) by same",
+        "events count by n | stats sum(count)",
+        "events limit all",
+    ] {
+        let Err(error) = ask(&store, text, 640 << 10) else { panic!("{text} fits") };
+        assert_eq!(error.kind(), ErrorKind::Limit, "{text}");
+        assert!(error.to_string().contains("narrow the time"), "{error}");
+    }
+}
+
+#[test]
+fn two_million_keys_are_counted_in_32_mib() {
+    const ROWS: i64 = 2_000_000;
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), ROWS);
+    store.seal().unwrap();
+    let distinct = ask(&store, "events distinct(n)", 32 << 20).unwrap();
+    assert_eq!(distinct.rows[0].cells[0], logq_query::Datum::Int(ROWS));
+    let top = ask(&store, "events count, sum(size) by n | sort n desc | limit 2", 32 << 20).unwrap();
+    assert_eq!(show(&top, ""), "n:int  count:int  sum_size:int\n1999999  1  999\n1999998  1  998\nmore\n");
+}
