@@ -10,4 +10,5 @@ mod docs;
 mod lanes;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
 mod memory;
