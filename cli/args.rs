@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Import(Import),
     /// Append one event from the shell, or JSONL from standard input
     Append(Append),
+    /// Count the tokens of a text
+    Count(Count),
     /// Seal what can be sealed: records become columns with an index
     Seal,
     /// One full round of upkeep: seal, merge, archive, expire
@@ -193,6 +195,22 @@ pub(crate) struct Append {
     pub(crate) ack: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Count {
+    /// The text, or `-` for standard input (the default)
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Count as this model does; where its vocabulary is not public the count is an estimate
+    #[arg(long, value_name = "NAME", conflicts_with = "encoding")]
+    pub(crate) model: Option<String>,
+    /// Count with this encoding: o200k_base (the default), cl100k_base, p50k_base, r50k_base, ...
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<String>,
+    /// Count this field of every line of JSONL: one number a line
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) jsonl: Option<String>,
+}
+
 /// The durability of appended events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {
@@ -273,7 +291,7 @@ pub(crate) struct Completions {
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
 const RESERVED: &[&str] =
-    &["track", "count", "budget", "health", "repair", "backup", "restore", "forget", "export", "upgrade"];
+    &["track", "budget", "health", "repair", "backup", "restore", "forget", "export", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ pub(crate) mod append;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod count;
 pub(crate) mod demo;
 pub(crate) mod dump;
 pub(crate) mod import;
@@ -26,6 +27,7 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Query(args) => query::run(config, &args),
         Command::Import(args) => import::run(config, &args),
         Command::Append(args) => append::run(config, &args),
+        Command::Count(args) => count::run(config, &args),
         Command::Seal => seal::run(config),
         Command::Maintain(args) => maintain::run(config, &args),
         Command::Check(args) => check::run(config, &args),

@@ -3,6 +3,7 @@
 mod append;
 mod calls;
 mod check;
+mod count;
 mod import;
 mod output;
 mod shell;

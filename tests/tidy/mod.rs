@@ -318,7 +318,6 @@ fn forbidden_text() -> Vec<(String, &'static str)> {
         ("LANGU", "AGE.md"),
         ("INTERF", "ACE.md"),
         ("PEE", "RS.md"),
-        ("TOKE", "NS.md"),
         ("STYLE-AN", "CHORS"),
     ];
     words.extend(elsewhere.map(|(a, b)| (format!("{a}{b}"), foreign)));

@@ -1,14 +1,14 @@
 //! Counting speed in bytes a second, one thread, beside tiktoken-rs on the same text.
 //!
-//! `cargo bench -p logq-tokens --bench count`; with `LOGQ_TEST_DATA` the text is an hour of prose, else the project's
-//! own pages over and over.
+//! `cargo bench -p logq-tokens --bench count`; the text is the file that `LOGQ_BENCH_TEXT` names, else the project's own
+//! pages over and over.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logq_tokens::Encoding;
 
-/// English prose and code of answers of a model, 1.1 MB.
+/// At least a megabyte of prose.
 fn prose() -> String {
     if let Some(path) = std::env::var_os("LOGQ_BENCH_TEXT") {
         return std::fs::read_to_string(path).unwrap_or_default();

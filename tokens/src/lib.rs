@@ -1,11 +1,19 @@
 //! Tokens: how many a text has, what a provider says was used, and what that costs.
 //!
 //! - [`Encoding`] counts exactly with OpenAI's public encodings, on any text, in linear time.
+//! - [`Tokenizer`] knows which encoding counts for a model, and what stands in where the model's own is not public.
+//! - [`Counter`] counts in bounded time, remembers texts, and says of each count whether it is exact.
 
+mod cache;
 mod class;
+mod count;
 mod encoding;
+mod estimate;
 mod merge;
+mod model;
 mod split;
 mod vocabulary;
 
+pub use count::{Count, Counter, EXACT_SIZE_MAX, Method};
 pub use encoding::{Encoding, UnknownEncoding};
+pub use model::{Proxy, Tokenizer};

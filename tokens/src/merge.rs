@@ -40,40 +40,44 @@ pub(crate) fn count(vocabulary: &Vocabulary, piece: &[u8]) -> usize {
     match piece.len() {
         0 => 0,
         _ if vocabulary.rank(piece).is_some() => 1,
-        length if length <= SHORT => short(vocabulary, piece),
+        // Arrays that are cleared for nothing cost as much as a merge.
+        length if length <= SHORT / 4 => short::<{ SHORT / 4 }>(vocabulary, piece),
+        length if length <= SHORT => short::<SHORT>(vocabulary, piece),
         _ => long(vocabulary, piece, WINDOW),
     }
 }
 
-/// Merges on the stack.
-fn short(vocabulary: &Vocabulary, piece: &[u8]) -> usize {
-    let mut starts = [0_u8; SHORT + 1];
-    let mut ranks = [NONE; SHORT + 1];
-    let mut parts = piece.len().min(SHORT);
-    for (at, start) in (0..=SHORT as u8).zip(&mut starts) {
+/// Merges on the stack, a piece of at most `N` bytes.
+fn short<const N: usize>(vocabulary: &Vocabulary, piece: &[u8]) -> usize {
+    // By part: where it starts, and the rank of its join with the next one.
+    let mut starts = [0_u8; N];
+    let mut ranks = [NONE; N];
+    let mut parts = piece.len().min(N);
+    let join = |starts: &[u8; N], parts: usize, at: usize| -> u32 {
+        let start = starts.get(at).copied().map_or(0, usize::from);
+        let end = match at + 2 {
+            behind if behind < parts => starts.get(behind).copied().map_or(0, usize::from),
+            behind if behind == parts => piece.len(),
+            _ => return NONE,
+        };
+        vocabulary.rank(piece.get(start..end).unwrap_or_default()).unwrap_or(NONE)
+    };
+    for (start, at) in starts.iter_mut().take(parts).zip(0..) {
         *start = at;
     }
-    let join = |starts: &[u8; SHORT + 1], parts: usize, at: usize| -> u32 {
-        match (starts.get(at), starts.get(at + 2)) {
-            (Some(start), Some(end)) if at + 2 <= parts => {
-                let bytes = piece.get(usize::from(*start)..usize::from(*end)).unwrap_or_default();
-                vocabulary.rank(bytes).unwrap_or(NONE)
-            }
-            _ => NONE,
-        }
-    };
-    for (at, rank) in ranks.iter_mut().enumerate().take(parts) {
-        *rank = join(&starts, parts, at);
+    for (at, (rank, pair)) in ranks.iter_mut().zip(piece.windows(2)).enumerate() {
+        debug_assert!(at + 1 < parts, "BUG: a pair begins before the last byte");
+        *rank = vocabulary.rank(pair).unwrap_or(NONE);
     }
     loop {
         let live = ranks.get(..parts).unwrap_or_default();
         let lowest = live.iter().copied().min().unwrap_or(NONE);
-        if lowest == NONE {
+        let at = live.iter().position(|rank| *rank == lowest).unwrap_or(0);
+        if lowest == NONE || parts <= at + 1 {
             return parts;
         }
-        let Some(at) = live.iter().position(|rank| *rank == lowest) else { return parts };
-        starts.copy_within(at + 2..=parts, at + 1);
-        ranks.copy_within(at + 2..=parts, at + 1);
+        starts.copy_within(at + 2..parts, at + 1);
+        ranks.copy_within(at + 2..parts, at + 1);
         parts -= 1;
         if let Some(rank) = ranks.get_mut(at) {
             *rank = join(&starts, parts, at);
@@ -217,7 +221,7 @@ mod tests {
                 tokens += 1;
                 assert_eq!(vocabulary.rank(token), Some(rank));
                 if token.len() <= SHORT {
-                    assert_eq!(short(vocabulary, token), 1, "{encoding} {rank} {token:?}");
+                    assert_eq!(short::<SHORT>(vocabulary, token), 1, "{encoding} {rank} {token:?}");
                 }
                 assert_eq!(Merger::default().ends(vocabulary, token), [token.len()], "{encoding} {rank}");
             }
@@ -250,7 +254,7 @@ mod tests {
             let whole = Merger::default().ends(vocabulary, &bytes).len();
             prop_assert_eq!(long(vocabulary, &bytes, window), whole);
             if bytes.len() <= SHORT {
-                prop_assert_eq!(short(vocabulary, &bytes), whole);
+                prop_assert_eq!(short::<SHORT>(vocabulary, &bytes), whole);
             }
         }
     }

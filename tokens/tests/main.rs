@@ -1,0 +1,8 @@
+//! Tests of counting, usage and prices against what others say about the same texts and answers.
+
+#[cfg(test)]
+mod differential;
+#[cfg(test)]
+mod estimates;
+#[cfg(test)]
+mod truth;
