@@ -62,8 +62,9 @@ const CRATES: &[Crate] = &[
     Crate {
         dir: "tokens/src/",
         groups: &[
-            &["class", "vocabulary", "money", "usage"],
-            &["split", "merge", "price", "provider"],
+            &["class", "vocabulary", "money"],
+            &["split", "merge", "usage"],
+            &["price", "provider"],
             &["encoding"],
             &["model"],
             &["estimate", "cache"],

@@ -3,6 +3,8 @@
 //! - [`Encoding`] counts exactly with OpenAI's public encodings, on any text, in linear time.
 //! - [`Tokenizer`] knows which encoding counts for a model, and what stands in where the model's own is not public.
 //! - [`Counter`] counts in bounded time, remembers texts, and says of each count whether it is exact.
+//! - [`read_usage`] reads what a provider reports into [`Usage`], buckets that do not overlap.
+//! - [`Money`] is whole billionths of a dollar.
 
 mod cache;
 mod class;
@@ -11,9 +13,15 @@ mod encoding;
 mod estimate;
 mod merge;
 mod model;
+mod money;
+mod provider;
 mod split;
+mod usage;
 mod vocabulary;
 
 pub use count::{Count, Counter, EXACT_SIZE_MAX, Method};
 pub use encoding::{Encoding, UnknownEncoding};
 pub use model::{Proxy, Tokenizer};
+pub use money::Money;
+pub use provider::{NoUsage, Source, read_usage};
+pub use usage::{Amount, Bucket, Extra, State, Usage};

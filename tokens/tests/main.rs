@@ -6,3 +6,5 @@ mod differential;
 mod estimates;
 #[cfg(test)]
 mod truth;
+#[cfg(test)]
+mod usage;
