@@ -62,7 +62,7 @@ const CRATES: &[Crate] = &[
     Crate {
         dir: "tokens/src/",
         groups: &[
-            &["class", "vocabulary", "money"],
+            &["class", "vocabulary", "money", "name"],
             &["split", "merge", "usage"],
             &["price", "provider"],
             &["encoding"],

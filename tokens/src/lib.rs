@@ -4,7 +4,7 @@
 //! - [`Tokenizer`] knows which encoding counts for a model, and what stands in where the model's own is not public.
 //! - [`Counter`] counts in bounded time, remembers texts, and says of each count whether it is exact.
 //! - [`read_usage`] reads what a provider reports into [`Usage`], buckets that do not overlap.
-//! - [`Money`] is whole billionths of a dollar.
+//! - [`Prices`] says what usage costs, in [`Money`], whole billionths of a dollar.
 
 mod cache;
 mod class;
@@ -14,6 +14,8 @@ mod estimate;
 mod merge;
 mod model;
 mod money;
+mod name;
+mod price;
 mod provider;
 mod split;
 mod usage;
@@ -23,5 +25,6 @@ pub use count::{Count, Counter, EXACT_SIZE_MAX, Method};
 pub use encoding::{Encoding, UnknownEncoding};
 pub use model::{Proxy, Tokenizer};
 pub use money::Money;
+pub use price::{Call, Cost, Mode, PriceError, Prices, Unpriced};
 pub use provider::{NoUsage, Source, read_usage};
 pub use usage::{Amount, Bucket, Extra, State, Usage};

@@ -7,6 +7,7 @@
 //! explain most of what is between families: whether each digit is a token of its own, and how scripts other than Latin are cut.
 
 use crate::encoding::Encoding;
+use crate::name;
 
 /// What stands in for a vocabulary that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,21 +159,6 @@ const UNKNOWN: Proxy = Proxy {
     error: "not measured: the model is not known",
 };
 
-/// What hosts and routers put before the name of a model, behind the last slash.
-const HOSTS: &[&str] = &[
-    "us.",
-    "eu.",
-    "apac.",
-    "global.",
-    "openai.",
-    "meta.",
-    "anthropic.",
-    "mistral.",
-    "deepseek.",
-    "qwen.",
-    "google.",
-];
-
 /// How the tokens of a model's text are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tokenizer {
@@ -195,7 +181,7 @@ impl Tokenizer {
     #[must_use]
     pub fn of_model(model: &str) -> Self {
         let name = model.trim().to_ascii_lowercase();
-        if let Some(encoding) = exact(&name) {
+        if let Some(encoding) = exact(&name::bare(model)) {
             return encoding.into();
         }
         let family = FAMILIES.iter().find(|(parts, _)| parts.iter().any(|part| name.contains(part)));
@@ -244,17 +230,13 @@ fn base(name: &str) -> &str {
 }
 
 /// The encoding of a model of OpenAI.
-fn exact(name: &str) -> Option<Encoding> {
-    let mut last = name.rsplit('/').next().unwrap_or(name);
-    while let Some(rest) = HOSTS.iter().find_map(|host| last.strip_prefix(host)) {
-        last = rest;
-    }
+fn exact(bare: &str) -> Option<Encoding> {
     let known = |name: &str| tiktoken_rs::tokenizer::get_tokenizer(name).and_then(encoding);
-    if last.starts_with("ft:") {
-        return known(last);
+    if bare.starts_with("ft:") {
+        return known(bare);
     }
     // A tag is the rest of the name: `gpt-oss:20b` is gpt-oss-20b.
-    known(last).or_else(|| known(&last.replacen(':', "-", 1))).or_else(|| known(base(last)))
+    known(bare).or_else(|| known(&bare.replacen(':', "-", 1))).or_else(|| known(base(bare)))
 }
 
 fn encoding(tokenizer: tiktoken_rs::tokenizer::Tokenizer) -> Option<Encoding> {

@@ -5,6 +5,8 @@ mod differential;
 #[cfg(test)]
 mod estimates;
 #[cfg(test)]
+mod price;
+#[cfg(test)]
 mod truth;
 #[cfg(test)]
 mod usage;
