@@ -191,7 +191,7 @@ impl Shown {
             Output::Csv => "tokens,encoding,exact\n",
             Output::Md => "| tokens | encoding | exact |\n|---:|---|---|\n",
             Output::Json if many => "[",
-            Output::Table | Output::Json | Output::Jsonl => "",
+            Output::Table | Output::Chart | Output::Json | Output::Jsonl => "",
         };
         Self { output, many, rows: 0, text: head.into() }
     }
@@ -203,7 +203,7 @@ impl Shown {
         self.rows += 1;
         // Writing to a string cannot fail.
         let _ = match self.output {
-            Output::Table => writeln!(self.text, "{tokens}"),
+            Output::Table | Output::Chart => writeln!(self.text, "{tokens}"),
             Output::Csv => writeln!(self.text, "{tokens},{encoding},{exact}"),
             Output::Md => writeln!(self.text, "| {tokens} | {encoding} | {exact} |"),
             Output::Json if self.many => write!(self.text, "{between}{}", object()),

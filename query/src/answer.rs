@@ -167,7 +167,8 @@ pub(crate) fn types(names: Vec<String>, rows: &[Row]) -> Vec<Column> {
 pub(crate) fn usual(name: &str) -> Type {
     match name {
         "time" | "_arrived" => Type::Time,
-        "latency" | "ttft" => Type::Duration,
+        "latency" | "ttft" | "gap" => Type::Duration,
+        "share" => Type::Float,
         "cost" | "cost_usd" => Type::Cost,
         "count" | "calls" => Type::Int,
         name if name.ends_with("_tokens") => Type::Int,

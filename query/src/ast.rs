@@ -36,8 +36,19 @@ pub struct Query {
 pub struct Noun {
     /// Its name, in lower case.
     pub name: String,
+    /// What it is about, where the noun takes something: `session s1`, `values model`.
+    pub about: Option<About>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// What a noun is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum About {
+    /// One session or trace.
+    Id(Value),
+    /// One field.
+    Field(Name),
 }
 
 /// A field or column.
@@ -396,6 +407,8 @@ pub enum Pipe {
     Dedup(Vec<Name>, Place),
     /// `set x = a + b`
     Set(Name, Arith, Place),
+    /// `gap`: how long after the row before.
+    Gap(Place),
 }
 
 impl Clause {
@@ -540,12 +553,28 @@ pub(crate) fn is_keyword(text: &str) -> bool {
 pub(crate) const FIELD_WORDS: [&str; 8] =
     ["exists", "missing", "in", "contains", "starts", "ends", "like", "cidr"];
 
-/// Whether `text` reads as one name without backticks, in conditions and in arithmetic.
+/// Other names of a field: exact spelling, in their own order of preference at import.
+pub(crate) const ALIASES: [(&str, &str); 11] = [
+    ("model_name", "model"),
+    ("gen_ai.request.model", "model"),
+    ("ts", "time"),
+    ("timestamp", "time"),
+    ("@timestamp", "time"),
+    ("msg", "message"),
+    ("severity", "level"),
+    ("levelname", "level"),
+    ("input_tokens", "prompt_tokens"),
+    ("completion_tokens", "response_tokens"),
+    ("output_tokens", "response_tokens"),
+];
+
+/// Whether `text` reads as one name, and as itself, without backticks, in conditions and in arithmetic.
 fn is_plain(text: &str) -> bool {
     let word = !text.is_empty()
         && text.chars().enumerate().all(|(at, c)| {
             c.is_alphabetic() || matches!(c, '_' | '@') || (0 < at && (c.is_alphanumeric() || c == '.'))
         });
     let taken = |words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
-    word && !is_keyword(text) && !taken(&FIELD_WORDS) && !taken(&["asc", "desc", "if"])
+    let alias = ALIASES.iter().any(|(alias, _)| *alias == text);
+    word && !alias && !is_keyword(text) && !taken(&FIELD_WORDS) && !taken(&["asc", "desc", "if"])
 }

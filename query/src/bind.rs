@@ -2,15 +2,17 @@
 //! time words become nanoseconds, nouns become stages. All problems are collected.
 
 mod condition;
+mod noun;
+mod pipe;
 mod value;
 
 use logq_engine::TimeRange;
 
-use crate::ast::{self, Clause, Name, Pipe, Place, Query, Top};
+use crate::ast::{self, Clause, Name, Query, Top};
 use crate::calendar::{self, Bucket, Calendar};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::functions::Function;
-use crate::plan::{Condition, Direction, Group, Limit, Measure, Plan, Sort, Stage};
+use crate::plan::{Direction, Group, Limit, Measure, Plan, Sort, Stage};
 use crate::source::{self, Noun, Shape};
 use crate::token::Span;
 
@@ -18,21 +20,6 @@ use crate::token::Span;
 pub const LISTED_MAX: usize = 100;
 /// Grouped rows that an answer shows where the query does not say.
 pub const GROUPED_MAX: usize = 10_000;
-
-/// Other names of a field: exact spelling, in their own order of preference at import.
-const ALIASES: [(&str, &str); 11] = [
-    ("model_name", "model"),
-    ("gen_ai.request.model", "model"),
-    ("ts", "time"),
-    ("timestamp", "time"),
-    ("@timestamp", "time"),
-    ("msg", "message"),
-    ("severity", "level"),
-    ("levelname", "level"),
-    ("input_tokens", "prompt_tokens"),
-    ("completion_tokens", "response_tokens"),
-    ("output_tokens", "response_tokens"),
-];
 
 /// Fields that every record has without having been given them.
 pub(crate) const VIRTUAL: [&str; 4] = ["time", "_id", "_arrived", "_import"];
@@ -59,13 +46,14 @@ pub(crate) fn bind(query: &Query, calendar: Calendar) -> (Option<Plan>, Vec<Diag
         range: TimeRange::default(),
         problems: unsupported.into_iter().collect(),
         stages: Vec::new(),
-        schema: Schema::records(),
+        schema: Schema::records(noun.listing),
+        about: None,
         named: Vec::new(),
         explicit_limit: false,
     };
     // The clauses of a noun that is not there would be judged by the rules of another one.
     if binder.problems.is_empty() {
-        binder.source(&query.clauses);
+        binder.source(query.noun.as_ref(), &query.clauses);
         for pipe in &query.pipes {
             binder.pipe(pipe);
         }
@@ -90,8 +78,8 @@ struct Schema {
 }
 
 impl Schema {
-    fn records() -> Self {
-        let columns = source::LISTING.iter().map(|&name| name.to_owned()).collect();
+    fn records(listing: &[&str]) -> Self {
+        let columns = listing.iter().map(|&name| name.to_owned()).collect();
         Self { records: true, open: true, columns, keys: Vec::new(), measures: Vec::new() }
     }
 
@@ -112,6 +100,8 @@ struct Binder {
     problems: Vec<Diagnostic>,
     stages: Vec<Stage>,
     schema: Schema,
+    /// The field that the noun is about.
+    about: Option<Name>,
     named: Vec<(String, Span)>,
     /// The query says how many rows it wants.
     explicit_limit: bool,
@@ -142,6 +132,7 @@ impl Binder {
             zone: self.calendar.zone,
             filter: Vec::new(),
             stages: self.stages,
+            own_listing: self.noun.gaps,
             listing,
             measures,
             named: self.named,
@@ -157,9 +148,9 @@ impl Binder {
         result.map_err(|problem| self.problems.push(problem)).ok()
     }
 
-    fn source(&mut self, clauses: &[Clause]) {
+    fn source(&mut self, noun: Option<&ast::Noun>, clauses: &[Clause]) {
         self.zone(clauses);
-        let mut filter: Vec<Condition> = (self.noun.filter)().into_iter().collect();
+        let mut filter = self.noun_filter(noun);
         for clause in clauses {
             match clause {
                 Clause::Time(time, place) => {
@@ -191,48 +182,6 @@ impl Binder {
                     self.problems.push(Diagnostic::error("Q0404", value.place.0, message).help(help));
                 }
             }
-        }
-    }
-
-    /// `by`, `per`, measures and `top` of the noun.
-    fn shape(&mut self, clauses: &[Clause]) {
-        let mut keys: Vec<&Name> = Vec::new();
-        let mut per = None;
-        let mut measures: Option<(Vec<Measure>, Place)> = None;
-        let mut top = None;
-        for clause in clauses {
-            match clause {
-                Clause::By(names, _) => keys = names.iter().collect(),
-                Clause::Per(dur, _) => {
-                    let bucket = Bucket::new(dur);
-                    per = self.note(bucket);
-                }
-                Clause::Measures(list, place) => measures = Some((self.measures(list), *place)),
-                Clause::Top(found) => top = Some(found),
-                _ => {}
-            }
-        }
-        let given = measures.is_some();
-        let measures = measures.map_or_else(self.noun.measures, |(measures, _)| measures);
-        // `top 5 by model`: what is no measure of the answer is a key of its groups.
-        let ranks = |name: &Name| measures.iter().any(|m| m.name == name.text);
-        let key = top.and_then(|top| top.key.as_ref());
-        if let Some(key) = key.filter(|key| !ranks(key) && !keys.iter().any(|have| have.text == key.text)) {
-            keys.push(key);
-        }
-        let grouped = self.noun.shape == Shape::Groups || given || per.is_some() || !keys.is_empty();
-        if grouped {
-            self.group(&keys, per, measures);
-        }
-        match top {
-            Some(top) if grouped => self.rank(top),
-            Some(top) => {
-                let problem = Diagnostic::error("Q0206", top.place.0, "this does not say what to rank");
-                self.problems.push(
-                    problem.help("`top 5 by operation` counts and ranks; `sort latency desc limit 5` lists"),
-                );
-            }
-            None => {}
         }
     }
 
@@ -374,161 +323,6 @@ impl Binder {
         }
     }
 
-    fn fields(&mut self, clauses: &[Clause]) {
-        for clause in clauses {
-            if matches!(clause, Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_)) {
-                let message = format!("`fields` takes no {}", clause.kind().trim_start_matches("a "));
-                let problem = Diagnostic::error("Q0206", clause.span(), message);
-                self.problems.push(
-                    problem.help("it takes conditions, a time, `sort` and `limit`; more goes after `|`"),
-                );
-            }
-        }
-        self.stages.push(Stage::Fields);
-        let name = |name: &&str| (*name).to_owned();
-        self.schema = Schema {
-            records: false,
-            open: false,
-            columns: source::FIELDS_COLUMNS.iter().map(name).collect(),
-            keys: vec!["name".to_owned()],
-            measures: vec![("events".to_owned(), Function::Count), ("distinct".to_owned(), Function::Count)],
-        };
-        let order = self.usual_order();
-        self.order_by(order);
-    }
-
-    fn pipe(&mut self, pipe: &Pipe) {
-        match pipe {
-            Pipe::Where(expr, _) => {
-                let conditions = self.conditions(expr);
-                self.stages.push(Stage::Filter(conditions));
-            }
-            Pipe::Stats(stats) => {
-                let per = stats.per.as_ref().and_then(|dur| {
-                    let bucket = Bucket::new(dur);
-                    self.note(bucket)
-                });
-                if let Some(dur) = stats.per.as_ref().filter(|_| !self.has_time()) {
-                    let problem =
-                        Diagnostic::error("Q0103", dur.place.0, "these rows have no column `time` for `per`");
-                    self.problems.push(problem.help("put `per` where the records are grouped first"));
-                }
-                let measures = self.measures(&stats.measures);
-                let keys: Vec<&Name> = stats.keys.iter().collect();
-                self.group(&keys, per, measures);
-            }
-            Pipe::Top(top) => self.top(top),
-            Pipe::Sort(keys, _) => self.sort(keys),
-            Pipe::Limit(count, _) => self.limit(*count),
-            Pipe::Keep(names, _) => {
-                let columns = self.columns(names);
-                self.schema.open = false;
-                self.schema.columns.clone_from(&columns);
-                self.stages.push(Stage::Keep(columns));
-            }
-            Pipe::Drop(names, _) => {
-                let columns = self.columns(names);
-                self.schema.columns.retain(|have| !columns.contains(have));
-                self.stages.push(Stage::Drop(columns));
-            }
-            Pipe::Rename(pairs, place) => self.rename(pairs, *place),
-            Pipe::Dedup(names, _) => {
-                let columns = self.columns(names);
-                self.stages.push(Stage::Dedup(columns));
-            }
-            Pipe::Set(name, arith, _) => {
-                let value = self.arith(arith);
-                if let Some(value) = self.note(value) {
-                    let column = name.text.clone();
-                    if !self.schema.columns.contains(&column) {
-                        self.schema.columns.push(column.clone());
-                    }
-                    self.stages.push(Stage::Set(column, value));
-                }
-            }
-        }
-    }
-
-    fn has_time(&self) -> bool {
-        self.schema.records && self.schema.open || self.schema.columns.iter().any(|name| name == "time")
-    }
-
-    /// `| top n by key`: ranks by a measure, else groups by the key.
-    fn top(&mut self, top: &Top) {
-        let measure = |schema: &Schema, name: &Name| {
-            !schema.records && schema.columns.contains(&name.text) && !schema.keys.contains(&name.text)
-        };
-        match &top.key {
-            Some(key) if measure(&self.schema, key) => {
-                let direction = if top.bottom { Direction::Ascending } else { Direction::Descending };
-                let keys = self.with_keys(vec![(key.text.clone(), direction)]);
-                self.order_by(keys);
-                self.cut(top.count, false);
-            }
-            Some(key) => {
-                if let Some(measures) = self.again(key) {
-                    self.group(&[key], None, measures);
-                    self.rank(&Top { key: None, ..top.clone() });
-                }
-            }
-            None if self.schema.measures.is_empty() => {
-                let problem = Diagnostic::error("Q0206", top.place.0, "this does not say what to rank");
-                self.problems.push(problem.help("`top 5 by operation` counts and ranks"));
-            }
-            None => self.rank(top),
-        }
-    }
-
-    /// The main measure, computed once more over groups of rows.
-    fn again(&mut self, key: &Name) -> Option<Vec<Measure>> {
-        if self.schema.records {
-            return Some((self.noun.measures)());
-        }
-        let main = self.main_measure()?;
-        let function =
-            self.schema.measures.iter().find(|(name, _)| *name == main).map(|(_, function)| *function)?;
-        let function = match function {
-            Function::Count | Function::Sum => Function::Sum,
-            Function::Min | Function::Max => function,
-            _ => {
-                let message = format!("`{main}` cannot be added up over the groups of `{}`", key.text);
-                let help = "rank by a measure, or group the records themselves by it";
-                self.problems.push(Diagnostic::error("Q0206", key.place.0, message).help(help));
-                return None;
-            }
-        };
-        let argument = Some(crate::plan::Arith::Field(main.clone()));
-        Some(vec![Measure { function, argument, condition: None, name: main, zero: true }])
-    }
-
-    fn rename(&mut self, pairs: &[(Name, Name)], place: Place) {
-        let mut renamed = Vec::new();
-        for (from, to) in pairs {
-            let from = self.column(from);
-            let to = to.text.clone();
-            if self.schema.columns.contains(&to) && from != to {
-                let problem =
-                    Diagnostic::error("Q0106", place.0, format!("two columns would be called `{to}`"));
-                self.problems.push(problem.help("drop or rename the other one first"));
-            }
-            for have in self.schema.columns.iter_mut().chain(&mut self.schema.keys) {
-                if *have == from {
-                    have.clone_from(&to);
-                }
-            }
-            for (have, _) in &mut self.schema.measures {
-                if *have == from {
-                    have.clone_from(&to);
-                }
-            }
-            if !self.schema.columns.contains(&to) {
-                self.schema.columns.push(to.clone());
-            }
-            renamed.push((from, to));
-        }
-        self.stages.push(Stage::Rename(renamed));
-    }
-
     fn columns(&mut self, names: &[Name]) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
         for name in names {
@@ -560,6 +354,10 @@ impl Binder {
 
     /// Remembers where a field of records is named.
     fn name_field(&mut self, field: &str, span: Span) {
+        // What the noun names and the query does not is no slip of the query.
+        if span == Span::default() {
+            return;
+        }
         let made = self.stages.iter().any(|stage| match stage {
             Stage::Set(name, _) => name == field,
             Stage::Rename(pairs) => pairs.iter().any(|(_, to)| to == field),
@@ -573,6 +371,6 @@ impl Binder {
 
 /// The field that a name stands for: itself, or the field it is another spelling of.
 fn resolve(name: &Name) -> &str {
-    let alias = ALIASES.iter().find(|(alias, _)| !name.quoted && *alias == name.text);
+    let alias = ast::ALIASES.iter().find(|(alias, _)| !name.quoted && *alias == name.text);
     alias.map_or(name.text.as_str(), |(_, field)| field)
 }

@@ -30,18 +30,24 @@ pub(crate) enum Function {
     Last,
     /// A value: the smallest, so that the answer is always the same one.
     Any,
+    /// The part of all groups together: of rows, or of a sum.
+    Share,
 }
 
 /// Functions of the language that this version does not have, and what to use instead.
-const ABSENT: [(&str, &str); 5] = [
+const ABSENT: [(&str, &str); 4] = [
     ("approx_distinct", "`distinct` counts exactly"),
     ("list", "`distinct(field)` counts values, `by field` lists them"),
     ("rate", "`count per 1m` counts by the minute"),
-    ("share", "`count by field` gives the counts"),
     ("histogram", "`p50`, `p90`, `p99` describe a distribution"),
 ];
 
 impl Function {
+    /// Whether it means something without an argument.
+    pub(crate) fn counts_rows(self) -> bool {
+        matches!(self, Self::Count | Self::Share)
+    }
+
     /// The function that `name` names, in any case.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let lower = name.to_ascii_lowercase();
@@ -57,6 +63,7 @@ impl Function {
             "first" => Self::First,
             "last" => Self::Last,
             "any" => Self::Any,
+            "share" => Self::Share,
             _ => Self::Quantile(percent(lower.strip_prefix('p')?)?),
         })
     }
@@ -86,6 +93,7 @@ pub(crate) fn absent(name: &str) -> Option<&'static str> {
 }
 
 /// The names of all functions, for "did you mean".
-pub(crate) const NAMES: [&str; 13] = [
-    "count", "sum", "avg", "min", "max", "median", "p50", "p95", "p99", "stddev", "distinct", "first", "last",
+pub(crate) const NAMES: [&str; 15] = [
+    "count", "sum", "avg", "min", "max", "median", "p50", "p95", "p99", "stddev", "distinct", "first",
+    "last", "any", "share",
 ];

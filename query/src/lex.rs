@@ -18,6 +18,7 @@ use nom::character::complete::{char as one, satisfy};
 use nom::combinator::{recognize, value};
 use nom::sequence::{pair, preceded};
 
+use crate::ast::{FIELD_WORDS, is_keyword};
 use crate::diagnostic::Diagnostic;
 use crate::functions;
 use crate::token::{Kind, Op, Span, Token};
@@ -138,6 +139,9 @@ impl<'t> Lexer<'t> {
     /// Whether a value stands here: after an operator, in a list, after the words that take values.
     fn value_follows(&self) -> bool {
         let Some(last) = self.tokens.last() else { return false };
+        if self.id_follows(last) {
+            return true;
+        }
         match last.kind {
             Kind::Op(_) | Kind::Colon => !self.setting,
             Kind::Open | Kind::Comma => self.open.last() == Some(&Inside::List),
@@ -153,6 +157,28 @@ impl<'t> Lexer<'t> {
                     || (is(&TEXT) && self.after_name())
             }
             _ => false,
+        }
+    }
+
+    /// Whether the id of `session ID` or `trace ID` stands here: after the noun, where neither is a field nor what
+    /// follows a clause.
+    fn id_follows(&self, last: &Token<'_>) -> bool {
+        let noun = last.is("session") || last.is("trace");
+        if !noun || last.span.end == self.at || !self.starts_query(self.tokens.len() - 1) {
+            return false;
+        }
+        let rest = self.rest();
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | '|'));
+        let word = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        let taken = FIELD_WORDS.iter().any(|taken| word.eq_ignore_ascii_case(taken)) || is_keyword(word);
+        !word.is_empty() && !taken && operator(rest).is_none()
+    }
+
+    /// Whether the token at this place is the first of a query, but for `explain`.
+    fn starts_query(&self, at: usize) -> bool {
+        match at.checked_sub(1).and_then(|before| self.tokens.get(before)) {
+            None => true,
+            Some(before) => at == 1 && (before.is("explain") || before.is("profile")),
         }
     }
 

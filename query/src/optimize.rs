@@ -57,7 +57,7 @@ pub(crate) fn optimize(mut plan: Plan, rules: &[Rule]) -> Plan {
 fn scannable(condition: &Condition, totals: bool) -> bool {
     let computed = |name: &String| name == "_id" || (totals && name == "total_tokens");
     // The noun's own condition asks for the field itself, not for the computed column.
-    condition.label.is_some() || !condition.fields.iter().any(computed)
+    condition.own || !condition.fields.iter().any(computed)
 }
 
 fn filter_into_scan(plan: &mut Plan) {

@@ -14,7 +14,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::multi::separated_list1;
 use nom::{Err, IResult, Parser as _};
 
-use crate::ast::{self, Clause, Name, Noun, Pipe, Place, Query, SortKey, Top, Value};
+use crate::ast::{self, About, Clause, Name, Noun, Pipe, Place, Query, SortKey, Top, Value};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions;
 use crate::lex;
@@ -128,7 +128,8 @@ impl Collector {
             return (input, None);
         }
         if ast::NOUNS.contains(&name.as_str()) {
-            return (input.rest(), Some(Noun { name, place: Place(first.span) }));
+            let (rest, about) = about(&name, input.rest());
+            return (rest, Some(Noun { name, about, place: Place(first.span) }));
         }
         let near = ast::NOUNS.iter().copied().filter(|noun| one_slip(&name, noun));
         if let Some(help) =
@@ -230,6 +231,24 @@ impl Collector {
             },
         };
         self.problems.push(diagnostic);
+    }
+}
+
+/// What a noun is about, where it takes something and that follows it.
+fn about<'t>(noun: &str, input: Tokens<'t>) -> (Tokens<'t>, Option<About>) {
+    match noun {
+        "session" | "trace" => match input.first() {
+            Some(token) if matches!(token.kind, Kind::Bare | Kind::Quoted | Kind::Single | Kind::Exact) => {
+                let (text, quoted) = (token.text.to_string(), token.kind != Kind::Bare);
+                (input.rest(), Some(About::Id(Value { text, quoted, place: Place(token.span) })))
+            }
+            _ => (input, None),
+        },
+        "values" if !expr::is_field_term(input) && !opens_clause(input) => match name(input) {
+            Ok((rest, field)) => (rest, Some(About::Field(field))),
+            Err(_) => (input, None),
+        },
+        _ => (input, None),
     }
 }
 

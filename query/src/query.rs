@@ -85,7 +85,8 @@ impl Query {
             let calendar = Calendar { now: 0, zone: TimeZone::UTC };
             let (_, more) = bind::bind(&tree, calendar);
             problems.extend(
-                more.into_iter().filter(|problem| !matches!(problem.code, "Q0103" | "Q0206" | "Q0403")),
+                more.into_iter()
+                    .filter(|problem| !matches!(problem.code, "Q0103" | "Q0206" | "Q0207" | "Q0403")),
             );
             problems.sort_by_key(|problem| problem.span.start);
             return Err(Error::query(text, problems));

@@ -69,6 +69,7 @@ pub(crate) fn events(name: &str) -> Vec<Event> {
         "types" => types(),
         "texts" => texts(),
         "clocks" => clocks(),
+        "agent" => agent(),
         other => panic!("unknown data set {other:?}"),
     }
 }
@@ -104,6 +105,31 @@ pub(crate) fn standard_day() -> Vec<Event> {
     events.push(
         Event::ai("broken").at(NOW - 2 * MINUTE).field("prompt_tokens", "many").field("source", "import"),
     );
+    events
+}
+
+/// A session of an agent with calls, memory and context operations; some calls have no price, one was free.
+fn agent() -> Vec<Event> {
+    let mut events = Vec::new();
+    for step in 0..12_i64 {
+        let at = NOW - (12 - step) * 10 * MINUTE + step % 3 * MINUTE;
+        let session = if step < 8 { "run-1" } else { "7" };
+        let event = match step % 4 {
+            0 => Event::ai("plan").model("local").tokens(100 + step, 10).field("cost", Value::Number("0")),
+            1 => Event::ai("code").model("big").tokens(200, 20 + step).field("cost", Value::Number("0.25")),
+            2 => Event::memory("retrieve")
+                .field("hits", step)
+                .field("misses", 2)
+                .field("size", 4096 * step)
+                .field("latency", Value::Number("1.5")),
+            _ => Event::context(2000, 1200 + 10 * step)
+                .context_type(if step < 8 { "puzzle_state" } else { "history" })
+                .field("method", "intelligent_truncation"),
+        };
+        events.push(event.at(at).session(session).field("trace", "t/1:a").field("source", "agent"));
+    }
+    events.push(Event::ai("code").model("big").tokens(50, 5).at(NOW - MINUTE).field("level", "error"));
+    events.push(Event::ai("embed").model("small").tokens(7, 0).at(NOW - MINUTE / 2));
     events
 }
 

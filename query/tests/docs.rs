@@ -14,6 +14,7 @@ fn every_example_of_the_reference_is_true() {
     let dir = tempfile::tempdir().unwrap();
     let mut events = data::standard_day();
     events.extend(data::events("texts"));
+    events.extend(data::events("agent"));
     let store = data::store(dir.path(), &events, 2);
     let session = Session { now: Some(NOW), ..Session::default() };
     let mut examples = 0;

@@ -81,6 +81,7 @@ fn what_no_slice_can_hold_is_refused_after_few_passes() {
         "events count by n limit all",
         "events p50(n), p60(n), p70(n), p80(n) by same",
         "events count by n | stats sum(count)",
+        "events count, share() as part by n",
         "events limit all",
     ] {
         let Err(error) = ask(&store, text, 640 << 10) else { panic!("{text} fits") };

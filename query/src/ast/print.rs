@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    Aggregate, Arith, Clause, Expr, Name, Pipe, Power, Query, Regex, Search, Sign, SortKey, Stats, Term,
-    TextOp, Time, Top, Value, When,
+    About, Aggregate, Arith, Clause, Expr, Name, Noun, Pipe, Power, Query, Regex, Search, Sign, SortKey,
+    Stats, Term, TextOp, Time, Top, Value, When,
 };
 use crate::token::Op;
 
@@ -15,7 +15,7 @@ impl Display for Query {
             parts.push("explain".to_owned());
         }
         if let Some(noun) = &self.noun {
-            parts.push(noun.name.clone());
+            parts.push(noun.to_string());
         }
         for clause in &self.clauses {
             let text = clause.to_string();
@@ -28,6 +28,17 @@ impl Display for Query {
             write!(f, " | {pipe}")?;
         }
         Ok(())
+    }
+}
+
+impl Display for Noun {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.about {
+            None => Ok(()),
+            Some(About::Id(id)) => write!(f, " {id}"),
+            Some(About::Field(name)) => write!(f, " {name}"),
+        }
     }
 }
 
@@ -85,6 +96,7 @@ impl Display for Pipe {
                 list(f, names)
             }
             Self::Set(name, value, _) => write!(f, "set {name} = {value}"),
+            Self::Gap(_) => f.write_str("gap"),
         }
     }
 }
@@ -123,8 +135,11 @@ impl Display for SortKey {
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.function)?;
-        if let Some(argument) = &self.argument {
-            write!(f, "({argument})")?;
+        match &self.argument {
+            Some(argument) => write!(f, "({argument})")?,
+            // Only `count` is a function without parentheses.
+            None if self.function != "count" => f.write_str("()")?,
+            None => {}
         }
         if let Some(condition) = &self.condition {
             write!(f, " if ({condition})")?;

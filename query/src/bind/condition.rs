@@ -29,7 +29,7 @@ impl Binder {
         let before = self.problems.iter().filter(|p| p.severity == crate::Severity::Error).count();
         let predicate = self.predicate(expr, &mut fields, &mut searches);
         let failed = before < self.problems.iter().filter(|p| p.severity == crate::Severity::Error).count();
-        (!failed).then_some(Condition { label: None, predicate, fields, searches })
+        (!failed).then_some(Condition { label: None, own: false, predicate, fields, searches })
     }
 
     fn predicate(&mut self, expr: &Expr, fields: &mut Vec<String>, searches: &mut bool) -> Predicate {

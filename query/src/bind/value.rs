@@ -8,7 +8,7 @@ use crate::ast::{self, Power, Sign, Value};
 use crate::calendar::Calendar;
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions::Function;
-use crate::plan::{Arith, Measure, Operation};
+use crate::plan::{Arith, Measure, Nothing, Operation};
 use crate::units;
 
 /// What a field's name says about its values.
@@ -102,7 +102,7 @@ impl Binder {
 
     fn measure(&mut self, aggregate: &ast::Aggregate) -> Option<Measure> {
         let function = Function::parse(&aggregate.function)?;
-        if aggregate.argument.is_none() && function != Function::Count {
+        if aggregate.argument.is_none() && !function.counts_rows() {
             let problem = Diagnostic::error(
                 "Q0104",
                 aggregate.place.0,
@@ -122,7 +122,7 @@ impl Binder {
             Some(condition) => Some(self.condition(condition)?),
             None => None,
         };
-        Some(Measure { function, argument, condition, name: aggregate.column(), zero: false })
+        Some(Measure { function, argument, condition, name: aggregate.column(), nothing: Nothing::Missing })
     }
 
     /// Arithmetic with its fields resolved.

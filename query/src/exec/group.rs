@@ -18,7 +18,7 @@ use crate::calendar::Bucket;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::functions::Function;
-use crate::plan::{Condition, Group, Measure};
+use crate::plan::{Condition, Group, Measure, Nothing};
 
 /// The group of a row whose group is not known yet: no table numbers so many.
 const NO_GROUP: u32 = u32::MAX;
@@ -93,6 +93,11 @@ impl<'p> Grouping<'p> {
         Self { lanes, ..self }
     }
 
+    /// Whether a group can be computed without the others: a share is of all of them.
+    pub(super) fn cuts_groups(&self) -> bool {
+        self.group.measures.iter().all(|measure| measure.function != Function::Share)
+    }
+
     /// Whether some measure can be cut by values.
     pub(super) fn cuts_values(&self) -> bool {
         self.group.measures.iter().any(|measure| measure.function == Function::Distinct)
@@ -116,10 +121,12 @@ impl<'p> Grouping<'p> {
 
     /// The result as rows: time bucket, keys, measures; in no order.
     pub(super) fn finish(&self, mut state: State) -> Table {
+        let mut free = false;
         // Without keys there is one group, also of no rows.
         if self.group.keys.is_empty() && self.group.per.is_none() && state.groups.len() == 0 {
             state.groups.number(&[]);
             state.measures.iter_mut().for_each(|measure| measure.grow(1));
+            free = true;
         }
         let time = self.group.per.map(|_| "time".to_owned());
         let names = self.group.measures.iter().map(|measure| measure.name.clone());
@@ -132,7 +139,11 @@ impl<'p> Grouping<'p> {
             while let Some(value) = take_key(&mut rest) {
                 cells.push(Datum::of(value));
             }
-            cells.extend(state.measures.iter_mut().map(|measure| measure.finish(group)));
+            let measures = state.measures.iter_mut().zip(&self.group.measures);
+            cells.extend(measures.map(|(states, measure)| match states.finish(group) {
+                Datum::Missing if free && measure.nothing == Nothing::ZeroOfNoRows => Datum::Cost(0),
+                datum => datum,
+            }));
             rows.push(Row::computed(cells));
         }
         Table { columns, rows, natural: false }

@@ -27,7 +27,7 @@ use self::slices::{Cut, Slice};
 use self::table::Table;
 use crate::datum::Datum;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Condition, Group, Plan, Stage};
+use crate::plan::{Condition, GAP, Group, Plan, Stage};
 
 pub(crate) use names::seen;
 
@@ -208,6 +208,7 @@ fn apply(table: &mut Table, stage: &Stage, input: &Input<'_>, more: &mut bool) -
         Stage::Rename(pairs) => table.rename(pairs),
         Stage::Dedup(names) => table.dedup(names),
         Stage::Set(name, value) => table.set(name, value),
+        Stage::Gap => table.gap(),
         // The binder puts it only where the records are.
         Stage::Fields => panic!("BUG: `fields` reads records"),
     }
@@ -217,6 +218,7 @@ fn apply(table: &mut Table, stage: &Stage, input: &Input<'_>, more: &mut bool) -
 /// What a list needs of the records: columns by name, and which of them.
 fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage]) -> Listing<'p> {
     let mut names: Vec<String> = Vec::new();
+    let gap = GAP.to_owned();
     let mut made: Vec<&String> = Vec::new();
     let closed = stages.iter().position(Stage::closes);
     let until = closed.map_or(stages.len(), |at| at + 1);
@@ -239,6 +241,7 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
             Stage::Dedup(list) => asked.extend(list.iter().cloned()),
             Stage::Rename(pairs) => asked.extend(pairs.iter().map(|(from, _)| from.clone())),
             Stage::Set(_, value) => value.fields(&mut asked),
+            Stage::Gap => asked.push("time".to_owned()),
             Stage::Limit(_) | Stage::Fields | Stage::Drop(_) => {}
         }
         for name in asked {
@@ -248,6 +251,7 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
         }
         match stage {
             Stage::Set(name, _) => made.push(name),
+            Stage::Gap => made.push(&gap),
             Stage::Rename(pairs) => made.extend(pairs.iter().map(|(_, to)| to)),
             _ => {}
         }
@@ -312,7 +316,8 @@ fn scan_groups<'s>(
                 let of_values = input.budget.is_mostly_values() && grouping.cuts_values();
                 let finer = cut.finer(of_values, done.into_inner(), parts.len());
                 // A few groups that are too large are as large in any slice.
-                let helps = of_values || GROUPS_CUT_MIN <= input.budget.count.load(Ordering::Relaxed);
+                let many = GROUPS_CUT_MIN <= input.budget.count.load(Ordering::Relaxed);
+                let helps = of_values || (many && grouping.cuts_groups());
                 cut = finer.filter(|_| helps).ok_or_else(|| input.budget.exceeded())?;
                 input.budget.reset(0)?;
             }

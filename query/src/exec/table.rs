@@ -11,7 +11,7 @@ use super::arith::Bound;
 use super::columns::Columns;
 use super::hash::KeyHash;
 use crate::datum::Datum;
-use crate::plan::{Arith, Condition, Direction, Limit, Sort};
+use crate::plan::{Arith, Condition, Direction, GAP, Limit, Sort};
 
 /// Rows with named columns.
 #[derive(Debug, Default)]
@@ -187,6 +187,28 @@ impl Table {
         self.chunks(&names, &mut |_, columns| {
             results.extend((0..columns.len()).map(|row| Datum::of(bound.value(columns, row))));
         });
+        self.put(name, results);
+    }
+
+    /// The time from each row to the next one, on the later of the two.
+    pub(super) fn gap(&mut self) {
+        let place = self.place("time");
+        let mut before = None;
+        let gap = |row: &Row| {
+            let time = match place.and_then(|at| row.cells.get(at)) {
+                Some(Datum::Time(time)) => Some(*time),
+                _ => None,
+            };
+            let gap = time.zip(before).and_then(|(time, before): (i64, i64)| time.checked_sub(before));
+            before = time.or(before);
+            gap.map_or(Datum::Missing, Datum::Duration)
+        };
+        let gaps = self.rows.iter().map(gap).collect();
+        self.put(GAP, gaps);
+    }
+
+    /// Gives every row a value of a column, which is added where it is missing.
+    fn put(&mut self, name: &str, results: Vec<Datum>) {
         let place = self.place(name);
         if place.is_none() {
             self.columns.push(name.to_owned());

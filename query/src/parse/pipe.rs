@@ -29,6 +29,7 @@ pub(super) fn pipe(input: Tokens<'_>) -> Parsed<'_, Pipe> {
         "rename" => map(spanned(rename), |(pairs, place)| Pipe::Rename(pairs, place)).parse(input),
         "dedup" => map(spanned(dedup), |(names, place)| Pipe::Dedup(names, place)).parse(input),
         "set" => map(spanned(set), |((name, value), place)| Pipe::Set(name, value, place)).parse(input),
+        "gap" => Ok((input.rest(), Pipe::Gap(Place(first.span)))),
         "parse" => not_yet(first, "`parse`", "fields are taken from JSON, CSV and known formats at import"),
         "fill" => not_yet(first, "`fill`", "buckets with no record are left out"),
         "unroll" => not_yet(first, "`unroll`", "an array is one value; search it with `field:word`"),
@@ -38,8 +39,8 @@ pub(super) fn pipe(input: Tokens<'_>) -> Parsed<'_, Pipe> {
 }
 
 fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
-    const PIPES: [&str; 11] =
-        ["where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set"];
+    const PIPES: [&str; 12] =
+        ["where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set", "gap"];
     let instead = match name {
         "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
         "summarize" | "aggregate" | "count" | "group" => "`stats count by model` groups",

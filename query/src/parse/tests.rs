@@ -269,7 +269,7 @@ fn several_problems_are_reported_at_once() {
             error Q0101: unknown pipe `fitler`
               tokens wher model= by (model) last 5 | fitler x | stats
                                                      ^^^^^^
-              help: the pipes are where, stats, top, bottom, sort, limit, keep, drop, rename, dedup, set
+              help: the pipes are where, stats, top, bottom, sort, limit, keep, drop, rename, dedup, set, gap
             error Q0201: expected a measure, found the end of the query
               tokens wher model= by (model) last 5 | fitler x | stats
                                                                      ^

@@ -1,11 +1,5 @@
 //! `events`: the records themselves.
 
-use super::{Noun, Shape, count};
+use super::{BASE, Noun};
 
-pub(super) const NOUN: Noun = Noun {
-    shape: Shape::List,
-    filter: || None,
-    measures: || vec![count("count")],
-    main: "count",
-    totals: false,
-};
+pub(super) const NOUN: Noun = BASE;

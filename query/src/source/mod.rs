@@ -1,14 +1,21 @@
 //! Nouns: what stands first in a query and says what to report. Each is a macro over events: a filter, a shape and
 //! default measures.
 
+mod cost;
 mod errors;
 mod events;
 mod fields;
+mod groups;
+mod latency;
+mod optimization;
+mod timeline;
 mod tokens;
+mod values;
 
 use logq_engine::Predicate;
 
-use crate::plan::{Arith, Condition, Measure};
+use crate::functions::Function;
+use crate::plan::{Arith, Condition, Measure, Nothing};
 
 /// What the rows of a noun are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,33 +28,84 @@ pub(crate) enum Shape {
     Fields,
 }
 
+/// What a noun takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// The value of this field.
+    Id(&'static str),
+    /// The name of a field.
+    Field,
+}
+
 /// A noun of this version.
 #[derive(Debug)]
 pub(crate) struct Noun {
     pub(crate) shape: Shape,
+    /// What must follow it.
+    pub(crate) takes: Option<Takes>,
+    /// A field that its events have.
+    pub(crate) present: Option<&'static str>,
     /// Which events it is about.
     pub(crate) filter: fn() -> Option<Condition>,
     /// What it computes for each group, where the query does not say.
     pub(crate) measures: fn() -> Vec<Measure>,
+    /// What it computes of its own measures.
+    pub(crate) derived: fn() -> Vec<(&'static str, Arith)>,
     /// The measure that ranks its groups.
     pub(crate) main: &'static str,
     /// Whether `total_tokens` is computed from the event's other counts.
     pub(crate) totals: bool,
+    /// The keys of its groups, where the query does not say.
+    pub(crate) keys: &'static [&'static str],
+    /// Whether they stay, before those that the query adds.
+    pub(crate) keys_stay: bool,
+    /// The columns of a list of its records.
+    pub(crate) listing: &'static [&'static str],
+    /// Whether a list of its records has the time between them.
+    pub(crate) gaps: bool,
 }
+
+/// A plain list of all events: what the other nouns differ from.
+const BASE: Noun = Noun {
+    shape: Shape::List,
+    takes: None,
+    present: None,
+    filter: || None,
+    measures: || vec![count("count")],
+    derived: Vec::new,
+    main: "count",
+    totals: false,
+    keys: &[],
+    keys_stay: false,
+    listing: &LISTING,
+    gaps: false,
+};
 
 /// The noun of this name. An error says what to use instead.
 pub(crate) fn find(name: &str) -> Result<&'static Noun, &'static str> {
     Ok(match name {
         "events" => &events::NOUN,
         "tokens" => &tokens::NOUN,
+        "cost" => &cost::COST,
+        "usage" => &cost::USAGE,
+        "latency" => &latency::NOUN,
         "errors" => &errors::NOUN,
+        "operations" => &groups::OPERATIONS,
+        "models" => &groups::MODELS,
+        "sessions" => &groups::SESSIONS,
+        "sources" => &groups::SOURCES,
+        "session" => &timeline::SESSION,
+        "trace" => &timeline::TRACE,
+        "context" => &optimization::CONTEXT,
+        "memory" => &optimization::MEMORY,
         "fields" => &fields::NOUN,
+        "values" => &values::NOUN,
         other => return Err(instead(other)),
     })
 }
 
 /// The columns of a list of records.
-pub(crate) const LISTING: [&str; 5] = ["time", "level", "source", "operation", "message"];
+const LISTING: [&str; 5] = ["time", "level", "source", "operation", "message"];
 
 /// The columns of the noun `fields`.
 pub(crate) use fields::COLUMNS as FIELDS_COLUMNS;
@@ -55,28 +113,17 @@ pub(crate) use fields::COLUMNS as FIELDS_COLUMNS;
 /// What answers the question of a noun that this version does not have.
 fn instead(noun: &str) -> &'static str {
     match noun {
-        "cost" | "usage" => "`tokens sum(cost) by model` adds up money, `tokens by model` tokens",
-        "budget" => "`tokens where model=x today` gives what was used",
-        "latency" => "`events p50(latency), p95(latency), p99(latency), max(latency), count by operation`",
-        "operations" => "`events count by operation`",
-        "models" => "`tokens by model`",
-        "sessions" => "`tokens by session`",
-        "sources" => "`events count by source`",
-        "session" => "`events where session=ID limit all`",
-        "trace" => "`events where trace=ID limit all`",
+        "budget" => "`usage by model today` gives what was used",
         "patterns" => "`events count by message top 20`",
-        "context" => "`events where kind=context sum(original_size), sum(optimized_size) by method`",
-        "memory" => "`events where kind=memory count by operation`",
-        "values" => "`events count by model`",
-        "storage" | "health" => "`events count per 1d` gives the records of each day",
-        _ => "the nouns are events, tokens, errors and fields",
+        _ => "`events count per 1d` gives the records of each day",
     }
 }
 
 /// A condition on one field.
 fn condition(predicate: Predicate, fields: &[&str], label: &'static str) -> Condition {
     Condition {
-        label: Some(label),
+        label: Some(label.into()),
+        own: true,
         predicate,
         fields: fields.iter().map(|&field| field.to_owned()).collect(),
         searches: false,
@@ -85,20 +132,20 @@ fn condition(predicate: Predicate, fields: &[&str], label: &'static str) -> Cond
 
 fn count(name: &str) -> Measure {
     Measure {
-        function: crate::functions::Function::Count,
+        function: Function::Count,
         argument: None,
         condition: None,
         name: name.to_owned(),
-        zero: true,
+        nothing: Nothing::Missing,
     }
 }
 
-fn sum(field: &str) -> Measure {
+fn measure(function: Function, field: &str, name: &str, nothing: Nothing) -> Measure {
     Measure {
-        function: crate::functions::Function::Sum,
+        function,
         argument: Some(Arith::Field(field.to_owned())),
         condition: None,
-        name: field.to_owned(),
-        zero: true,
+        name: name.to_owned(),
+        nothing,
     }
 }

@@ -4,10 +4,12 @@
 
 use logq_engine::{Predicate, Test};
 
-use super::{Noun, Shape, condition, count, sum};
+use super::{BASE, Noun, Shape, condition, count, measure};
+use crate::functions::Function;
+use crate::plan::Nothing;
 
 /// An event with a number in one of these carries a token count.
-const COUNTS: [&str; 6] = [
+pub(super) const COUNTS: [&str; 6] = [
     "prompt_tokens",
     "response_tokens",
     "total_tokens",
@@ -35,7 +37,11 @@ pub(super) const NOUN: Noun = Noun {
                      or cache_write_tokens exists or reasoning_tokens exists)";
         Some(condition(Predicate::Or(any), &COUNTS, label))
     },
-    measures: || std::iter::once(count("calls")).chain(SUMS.iter().map(|field| sum(field))).collect(),
+    measures: || {
+        let sum = |field: &&str| measure(Function::Sum, field, field, Nothing::Zero);
+        std::iter::once(count("calls")).chain(SUMS.iter().map(sum)).collect()
+    },
     main: "total_tokens",
     totals: true,
+    ..BASE
 };

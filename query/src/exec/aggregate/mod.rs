@@ -11,6 +11,7 @@ mod exact;
 mod extreme;
 mod numbers;
 mod quantile;
+mod share;
 mod stddev;
 mod sum;
 
@@ -19,7 +20,7 @@ use logq_engine::{Entries, IntUnit, Ints, RecordId, Value};
 use super::slices::Slice;
 use crate::datum::Datum;
 use crate::functions::Function;
-use crate::plan::Measure;
+use crate::plan::{Measure, Nothing};
 
 /// So many groups of a batch are added up in place before their states are touched.
 const FEW_GROUPS: usize = 64;
@@ -138,6 +139,7 @@ pub(super) enum Aggregate {
     Stddev(stddev::Stddev),
     Distinct(distinct::Distinct),
     Edge(edge::Edge),
+    Share(share::Share),
 }
 
 macro_rules! each {
@@ -151,6 +153,7 @@ macro_rules! each {
             Aggregate::Stddev($states) => $body,
             Aggregate::Distinct($states) => $body,
             Aggregate::Edge($states) => $body,
+            Aggregate::Share($states) => $body,
         }
     };
 }
@@ -160,7 +163,7 @@ impl Aggregate {
     pub(super) fn new(measure: &Measure, slice: &Slice) -> Self {
         match measure.function {
             Function::Count => Self::Count(count::Count::default()),
-            Function::Sum => Self::Sum(sum::Sum::new(measure.zero)),
+            Function::Sum => Self::Sum(sum::Sum::new(measure.nothing == Nothing::Zero)),
             Function::Avg => Self::Avg(avg::Avg::default()),
             Function::Min | Function::Any => Self::Extreme(extreme::Extreme::smallest()),
             Function::Max => Self::Extreme(extreme::Extreme::largest()),
@@ -169,6 +172,7 @@ impl Aggregate {
             Function::Distinct => Self::Distinct(distinct::Distinct::of_slice(slice)),
             Function::First => Self::Edge(edge::Edge::first()),
             Function::Last => Self::Edge(edge::Edge::last()),
+            Function::Share => Self::Share(share::Share::new(measure.argument.is_some())),
         }
     }
 
@@ -192,6 +196,7 @@ impl Aggregate {
     pub(super) fn update(&mut self, rows: &Rows<'_>, column: Option<&[Option<Value<'_>>]>) {
         match (self, column) {
             (Self::Count(states), None) => states.count_rows(rows),
+            (Self::Share(states), None) => states.count_rows(rows),
             (_, None) => {}
             (aggregate, Some(column)) => each!(aggregate, states => {
                 for (row, group) in rows.rows.iter().zip(rows.groups) {
@@ -244,7 +249,7 @@ impl Aggregate {
                 }
             };
         }
-        same!(Count, Sum, Avg, Extreme, Quantile, Stddev, Distinct, Edge);
+        same!(Count, Sum, Avg, Extreme, Quantile, Stddev, Distinct, Edge, Share);
     }
 
     pub(super) fn finish(&mut self, group: usize) -> Datum {

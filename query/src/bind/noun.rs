@@ -1,0 +1,163 @@
+//! Nouns: what a noun and its clauses make of the records: a list, groups, or the fields.
+
+use logq_engine::{Predicate, Test};
+
+use super::{Binder, Schema};
+use crate::ast::{self, About, Clause, Expr, Name, Place, Term};
+use crate::calendar::Bucket;
+use crate::diagnostic::Diagnostic;
+use crate::functions::Function;
+use crate::plan::{Condition, Measure, Stage};
+use crate::source::{self, Shape, Takes};
+use crate::token::{Op, Span};
+
+impl Binder {
+    /// The conditions of the noun itself, and the key that it was given.
+    pub(super) fn noun_filter(&mut self, noun: Option<&ast::Noun>) -> Vec<Condition> {
+        let mut filter: Vec<Condition> = (self.noun.filter)().into_iter().collect();
+        let present = |field: &str| Condition {
+            label: None,
+            own: true,
+            predicate: Predicate::field(field, Test::Exists),
+            fields: vec![field.to_owned()],
+            searches: false,
+        };
+        filter.extend(self.noun.present.map(present));
+        match (self.noun.takes, noun.and_then(|noun| noun.about.as_ref())) {
+            (Some(Takes::Id(field)), Some(About::Id(id))) => {
+                let field = Name { quoted: true, ..Name::new(field) };
+                let term = Term::Compare { field, op: Op::Eq, value: id.clone() };
+                let named = self.named.len();
+                filter.extend(self.condition(&Expr::Term(term)));
+                // All rows have the same: a column of it says nothing.
+                self.named.truncate(named);
+            }
+            (Some(Takes::Field), Some(About::Field(name))) => {
+                let column = self.column(name);
+                filter.push(present(&column));
+                self.about = Some(name.clone());
+            }
+            (Some(takes), _) => {
+                let (name, place) = noun.map_or(("", Span::default()), |noun| (&noun.name, noun.place.0));
+                let (what, help) = match takes {
+                    Takes::Id(field) => (
+                        "an ID",
+                        format!("`{field} ID` shows one; quote an ID that is a word of the language"),
+                    ),
+                    Takes::Field => ("a field", "such as `values model`; `fields` lists them".to_owned()),
+                };
+                let problem = Diagnostic::error("Q0207", place, format!("`{name}` needs {what}"));
+                self.problems.push(problem.help(help));
+            }
+            (None, _) => {}
+        }
+        filter
+    }
+
+    /// The keys of the noun's groups: its own, and those of the query.
+    fn keys(&self, given: Option<&[Name]>) -> Vec<Name> {
+        let mut keys: Vec<Name> = self.about.iter().cloned().collect();
+        if given.is_none() || self.noun.keys_stay {
+            keys.extend(self.noun.keys.iter().map(|key| Name { quoted: true, ..Name::new(key) }));
+        }
+        for name in given.unwrap_or_default() {
+            let own = |key: &Name| key.place.0 == Span::default() && key.text == name.text;
+            if !keys.iter().any(own) {
+                keys.push(name.clone());
+            }
+        }
+        keys
+    }
+
+    /// `by`, `per`, measures and `top` of the noun.
+    pub(super) fn shape(&mut self, clauses: &[Clause]) {
+        let mut by: Option<&[Name]> = None;
+        let mut per = None;
+        let mut given: Option<Vec<Measure>> = None;
+        let mut top = None;
+        for clause in clauses {
+            match clause {
+                Clause::By(names, _) => by = Some(names),
+                Clause::Per(dur, _) => {
+                    let bucket = Bucket::new(dur);
+                    per = self.note(bucket);
+                }
+                Clause::Measures(list, _) => given = Some(self.measures(list)),
+                Clause::Top(found) => top = Some(found),
+                _ => {}
+            }
+        }
+        let own = given.is_none();
+        let chosen = !own || per.is_some() || by.is_some();
+        let measures = given.unwrap_or_else(self.noun.measures);
+        let derived = if own { (self.noun.derived)() } else { Vec::new() };
+        // `top 5 by model`: what is no measure of the answer is a key of its groups.
+        let ranks = |name: &Name| {
+            measures.iter().any(|m| m.name == name.text) || derived.iter().any(|(have, _)| *have == name.text)
+        };
+        let extra = top.and_then(|top| top.key.as_ref()).filter(|key| !ranks(key));
+        let mut keys = match (by, extra) {
+            (None, Some(key)) => self.keys(Some(std::slice::from_ref(key))),
+            (by, _) => self.keys(by),
+        };
+        if let Some(key) = extra.filter(|key| !keys.iter().any(|have| have.text == key.text)) {
+            keys.push(key.clone());
+        }
+        let grouped = self.noun.shape == Shape::Groups || chosen || !keys.is_empty();
+        if grouped {
+            let keys: Vec<&Name> = keys.iter().collect();
+            self.group(&keys, per, measures);
+            self.derive(derived);
+        } else if self.noun.gaps {
+            self.gap(Place::default());
+        }
+        match top {
+            Some(top) if grouped => self.rank(top),
+            Some(top) => {
+                let problem = Diagnostic::error("Q0206", top.place.0, "this does not say what to rank");
+                self.problems.push(
+                    problem.help("`top 5 by operation` counts and ranks; `sort latency desc limit 5` lists"),
+                );
+            }
+            None => {}
+        }
+    }
+
+    /// Adds the columns that the noun computes of its measures, before its rows are put in order.
+    fn derive(&mut self, derived: Vec<(&'static str, crate::plan::Arith)>) {
+        let sort = match self.stages.last() {
+            Some(Stage::Sort(_)) => self.stages.pop(),
+            _ => None,
+        };
+        for (name, value) in derived {
+            self.schema.columns.push(name.to_owned());
+            self.schema.measures.push((name.to_owned(), Function::Avg));
+            self.stages.push(Stage::Set(name.to_owned(), value));
+        }
+        self.stages.extend(sort);
+    }
+
+    /// The noun `fields`.
+    pub(super) fn fields(&mut self, clauses: &[Clause]) {
+        for clause in clauses {
+            if matches!(clause, Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_)) {
+                let message = format!("`fields` takes no {}", clause.kind().trim_start_matches("a "));
+                let problem = Diagnostic::error("Q0206", clause.span(), message);
+                self.problems.push(
+                    problem.help("it takes conditions, a time, `sort` and `limit`; more goes after `|`"),
+                );
+            }
+        }
+        self.stages.push(Stage::Fields);
+        let name = |name: &&str| (*name).to_owned();
+        self.schema = Schema {
+            records: false,
+            open: false,
+            columns: source::FIELDS_COLUMNS.iter().map(name).collect(),
+            keys: vec!["name".to_owned()],
+            measures: vec![("events".to_owned(), Function::Count), ("distinct".to_owned(), Function::Count)],
+        };
+        let order = self.usual_order();
+        self.order_by(order);
+    }
+}
