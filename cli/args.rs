@@ -137,8 +137,11 @@ pub(crate) struct Query {
     /// Go on: show what arrives from now on
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// Print the words that may stand where the text ends, one a line, and do nothing else
+    #[arg(long)]
+    pub(crate) complete: bool,
     /// The query; several words are joined by spaces
-    #[arg(value_name = "QUERY", required = true, allow_negative_numbers = true)]
+    #[arg(value_name = "QUERY", required_unless_present = "complete", allow_negative_numbers = true)]
     pub(crate) words: Vec<String>,
 }
 

@@ -23,6 +23,9 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Answers.
 pub(crate) fn run(config: &Config, args: &args::Query) -> Outcome {
+    if args.complete {
+        return complete(config, &args.words.join(" "));
+    }
     let output = match (config.output(), args.follow) {
         // One object that never ends is of no use to a program; a line for each record is.
         (Output::Json, true) => Output::Jsonl,
@@ -38,6 +41,22 @@ pub(crate) fn run(config: &Config, args: &args::Query) -> Outcome {
     let exit = question.answer(config, &store, &mut out)?;
     out.flush()?;
     Ok(exit)
+}
+
+/// Prints what may stand where the text ends: one a line, or a list in JSON. Without a store there are the words of the
+/// language.
+fn complete(config: &Config, text: &str) -> Outcome {
+    let words = match super::open_to_read(config) {
+        Ok(store) => logq_query::complete(&store, text)?,
+        Err(_) => logq_query::complete_words(text),
+    };
+    let mut out = ui::stdout();
+    match config.output() {
+        Output::Json => writeln!(out, "{}", ui::plain_json(&serde_json::json!(words).to_string()))?,
+        _ => words.iter().try_for_each(|word| writeln!(out, "{}", ui::visible(word)))?,
+    }
+    out.flush()?;
+    Ok(Exit::Done)
 }
 
 /// A query, how its words are read, and how its answer is written.

@@ -60,3 +60,15 @@ fn each_setting_says_where_it_comes_from() {
     assert!(table.starts_with("setting"), "{table}");
     assert_eq!(place.run(["config", "--tz", "Mars/Olympus"]).code, Some(2));
 }
+
+#[test]
+fn a_query_is_completed_from_the_language_and_the_store() {
+    let place = Place::new();
+    assert_eq!(place.run(["query", "--complete", "tok"]).good().out, "tokens\n");
+    place.run(["append", "model=phi-4", "prompt_tokens=1"]).good();
+    assert_eq!(place.run(["query", "--complete", "tokens by mo"]).good().out, "model\n");
+    assert_eq!(place.run(["query", "--complete", "tokens where model="]).good().out, "phi-4\n");
+    assert_eq!(place.run(["query", "--complete", "-o", "json", "tokens by mo"]).good().out, "[\"model\"]\n");
+    assert!(place.run(["query", "--complete"]).good().out.contains("events\n"));
+    assert_eq!(place.run(["query"]).code, Some(2));
+}

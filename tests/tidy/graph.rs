@@ -56,7 +56,7 @@ const CRATES: &[Crate] = &[
             &["optimize", "source"],
             &["bind", "exec"],
             &["query"],
-            &["tail", "fuzz"],
+            &["complete", "tail", "fuzz"],
         ],
     },
     Crate {
