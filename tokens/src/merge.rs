@@ -95,6 +95,8 @@ fn long(vocabulary: &Vocabulary, piece: &[u8], window: usize) -> usize {
     let mut merger = Merger::default();
     let mut window_size = window;
     let (mut start, mut tokens) = (0, 0);
+    // The boundary whose seam held between two equal windows: it holds between the next two if they are equal too.
+    let mut proven = None;
     let mut ends = merger.ends(vocabulary, slice(piece, 0, window_size));
     'windows: while start + window_size < piece.len() {
         let bytes = slice(piece, start, start + window_size);
@@ -102,16 +104,21 @@ fn long(vocabulary: &Vocabulary, piece: &[u8], window: usize) -> usize {
         for kept in (1..=kept).rev().take(SEAMS) {
             let seam = start + end_of(&ends, kept);
             let next = slice(piece, seam, seam + window_size);
-            // A text that repeats itself, such as a run of one character, is merged once.
-            let next_ends = if next == bytes { ends.clone() } else { merger.ends(vocabulary, next) };
+            // A text that repeats itself, such as a run of one character, is merged and checked once.
+            let repeats = next == bytes;
+            let next_ends = if repeats { ends.clone() } else { merger.ends(vocabulary, next) };
             let left = start + end_of(&ends, kept - 1);
             let right = seam + end_of(&next_ends, 1);
-            if merger.ends(vocabulary, slice(piece, left, right)) == [seam - left, right - left] {
+            if (repeats && proven == Some(kept))
+                || merger.ends(vocabulary, slice(piece, left, right)) == [seam - left, right - left]
+            {
                 tokens += kept;
+                proven = repeats.then_some(kept);
                 (start, ends) = (seam, next_ends);
                 continue 'windows;
             }
         }
+        proven = None;
         window_size *= 2;
         ends = merger.ends(vocabulary, slice(piece, start, start + window_size));
     }
