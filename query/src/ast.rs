@@ -6,7 +6,13 @@
 
 use crate::token::{Op, Span};
 
+mod inner;
 mod print;
+mod words;
+
+pub use words::NOUNS;
+use words::is_plain;
+pub(crate) use words::{ALIASES, FIELD_WORDS, is_keyword};
 
 /// A place in the text that is not part of what a tree means: all places are equal.
 #[derive(Clone, Copy, Debug, Default)]
@@ -156,6 +162,17 @@ pub enum Term {
         negated: bool,
         /// The values.
         values: Vec<Value>,
+    },
+    /// `field in (sessions where ...)`
+    InQuery {
+        /// The field.
+        field: Name,
+        /// `not in`
+        negated: bool,
+        /// What gives the values.
+        query: Box<Query>,
+        /// The values, once they are known.
+        values: Option<Vec<Value>>,
     },
     /// `field between a and b`, both ends included
     Between {
@@ -382,6 +399,41 @@ pub enum Clause {
     Sort(Vec<SortKey>, Place),
     /// `limit 10`, `limit all` (none)
     Limit(Option<u64>, Place),
+    /// `vs previous`
+    Versus(Versus, Place),
+    /// `context -3 +2 of session`
+    Context(Context, Place),
+}
+
+/// What a range of time is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Versus {
+    /// `vs previous`: as much time, or the unit of the calendar, directly before; `vs previous 7d`: so much.
+    Previous(Option<Dur>),
+    /// `vs yesterday`
+    Time(Time),
+}
+
+/// The records around those that are found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Context {
+    /// How many before each.
+    pub before: u64,
+    /// How many after each.
+    pub after: u64,
+    /// Only among those with the same value here.
+    pub of: Option<Name>,
+}
+
+/// What a bucket without records gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// 0 where it counts or adds up.
+    Zero,
+    /// Nothing.
+    Null,
+    /// What the bucket before has.
+    Prev,
 }
 
 /// A step after a `|`.
@@ -409,6 +461,8 @@ pub enum Pipe {
     Set(Name, Arith, Place),
     /// `gap`: how long after the row before.
     Gap(Place),
+    /// `fill 0`
+    Fill(Fill, Place),
 }
 
 impl Clause {
@@ -423,7 +477,9 @@ impl Clause {
             | Self::Time(_, place)
             | Self::Zone(_, place)
             | Self::Sort(_, place)
-            | Self::Limit(_, place) => place.0,
+            | Self::Limit(_, place)
+            | Self::Versus(_, place)
+            | Self::Context(_, place) => place.0,
             Self::Top(top) => top.place.0,
         }
     }
@@ -457,6 +513,8 @@ impl Clause {
             Self::Top(_) => "top or bottom",
             Self::Sort(..) => "sort",
             Self::Limit(..) => "limit",
+            Self::Versus(..) => "vs",
+            Self::Context(..) => "context",
         }
     }
 }
@@ -487,94 +545,4 @@ impl Aggregate {
             }
         }
     }
-}
-
-/// Every noun of the language, of this version or not.
-pub const NOUNS: [&str; 20] = [
-    "events",
-    "tokens",
-    "cost",
-    "usage",
-    "budget",
-    "latency",
-    "errors",
-    "operations",
-    "models",
-    "sessions",
-    "sources",
-    "session",
-    "trace",
-    "patterns",
-    "context",
-    "memory",
-    "fields",
-    "values",
-    "storage",
-    "health",
-];
-
-/// Words that open or continue a clause, so that text made of them needs quotes.
-pub(crate) const KEYWORDS: [&str; 27] = [
-    "where",
-    "by",
-    "per",
-    "last",
-    "since",
-    "until",
-    "between",
-    "on",
-    "today",
-    "yesterday",
-    "this",
-    "previous",
-    "around",
-    "tz",
-    "top",
-    "bottom",
-    "sort",
-    "limit",
-    "vs",
-    "context",
-    "and",
-    "or",
-    "not",
-    "explain",
-    "profile",
-    "as",
-    "all",
-];
-
-/// Whether `text` is a keyword, in any case.
-pub(crate) fn is_keyword(text: &str) -> bool {
-    KEYWORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-/// Words that make a term together with the field before them.
-pub(crate) const FIELD_WORDS: [&str; 8] =
-    ["exists", "missing", "in", "contains", "starts", "ends", "like", "cidr"];
-
-/// Other names of a field: exact spelling, in their own order of preference at import.
-pub(crate) const ALIASES: [(&str, &str); 11] = [
-    ("model_name", "model"),
-    ("gen_ai.request.model", "model"),
-    ("ts", "time"),
-    ("timestamp", "time"),
-    ("@timestamp", "time"),
-    ("msg", "message"),
-    ("severity", "level"),
-    ("levelname", "level"),
-    ("input_tokens", "prompt_tokens"),
-    ("completion_tokens", "response_tokens"),
-    ("output_tokens", "response_tokens"),
-];
-
-/// Whether `text` reads as one name, and as itself, without backticks, in conditions and in arithmetic.
-fn is_plain(text: &str) -> bool {
-    let word = !text.is_empty()
-        && text.chars().enumerate().all(|(at, c)| {
-            c.is_alphabetic() || matches!(c, '_' | '@') || (0 < at && (c.is_alphanumeric() || c == '.'))
-        });
-    let taken = |words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
-    let alias = ALIASES.iter().any(|(alias, _)| *alias == text);
-    word && !alias && !is_keyword(text) && !taken(&FIELD_WORDS) && !taken(&["asc", "desc", "if"])
 }

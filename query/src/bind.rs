@@ -8,11 +8,11 @@ mod value;
 
 use logq_engine::TimeRange;
 
-use crate::ast::{self, Clause, Name, Query, Top};
+use crate::ast::{self, Clause, Name, Place, Query, Top};
 use crate::calendar::{self, Bucket, Calendar};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::functions::Function;
-use crate::plan::{Direction, Group, Limit, Measure, Plan, Sort, Stage};
+use crate::plan::{Around, Direction, Group, Limit, Measure, Plan, Sort, Stage};
 use crate::source::{self, Noun, Shape};
 use crate::token::Span;
 
@@ -21,11 +21,23 @@ pub const LISTED_MAX: usize = 100;
 /// Grouped rows that an answer shows where the query does not say.
 pub const GROUPED_MAX: usize = 10_000;
 
+/// Records on one side of a found one that `context` may ask for.
+const CONTEXT_MAX: u64 = 10_000;
+
 /// Fields that every record has without having been given them.
 pub(crate) const VIRTUAL: [&str; 4] = ["time", "_id", "_arrived", "_import"];
 
 /// Binds a query. The plan is there when no problem is an error.
-pub(crate) fn bind(query: &Query, calendar: Calendar) -> (Option<Plan>, Vec<Diagnostic>) {
+pub(crate) fn bind(query: &Query, calendar: &Calendar) -> (Option<Plan>, Vec<Diagnostic>) {
+    bind_as(query, calendar, false)
+}
+
+/// Binds a query inside of another one: no limit is implied.
+pub(crate) fn bind_inner(query: &Query, calendar: &Calendar) -> (Option<Plan>, Vec<Diagnostic>) {
+    bind_as(query, calendar, true)
+}
+
+fn bind_as(query: &Query, calendar: &Calendar, explicit_limit: bool) -> (Option<Plan>, Vec<Diagnostic>) {
     let noun = match &query.noun {
         None => source::find("events"),
         Some(noun) => source::find(&noun.name),
@@ -42,14 +54,15 @@ pub(crate) fn bind(query: &Query, calendar: Calendar) -> (Option<Plan>, Vec<Diag
     let Some(noun) = noun.or_else(|| source::find("events").ok()) else { return (None, Vec::new()) };
     let mut binder = Binder {
         noun,
-        calendar,
+        calendar: calendar.clone(),
         range: TimeRange::default(),
         problems: unsupported.into_iter().collect(),
         stages: Vec::new(),
         schema: Schema::records(noun.listing),
         about: None,
         named: Vec::new(),
-        explicit_limit: false,
+        explicit_limit,
+        inner: explicit_limit,
     };
     // The clauses of a noun that is not there would be judged by the rules of another one.
     if binder.problems.is_empty() {
@@ -75,12 +88,14 @@ struct Schema {
     keys: Vec<String>,
     /// Those among them that were computed, with their functions.
     measures: Vec<(String, Function)>,
+    /// The buckets of the column `time`.
+    per: Option<Bucket>,
 }
 
 impl Schema {
     fn records(listing: &[&str]) -> Self {
         let columns = listing.iter().map(|&name| name.to_owned()).collect();
-        Self { records: true, open: true, columns, keys: Vec::new(), measures: Vec::new() }
+        Self { records: true, open: true, columns, keys: Vec::new(), measures: Vec::new(), per: None }
     }
 
     /// The rows of a group.
@@ -89,7 +104,7 @@ impl Schema {
         let keys: Vec<String> = time.into_iter().chain(group.keys.iter().cloned()).collect();
         let measures: Vec<_> = group.measures.iter().map(|m| (m.name.clone(), m.function)).collect();
         let columns = keys.iter().cloned().chain(measures.iter().map(|(name, _)| name.clone())).collect();
-        Self { records: false, open: false, columns, keys, measures }
+        Self { records: false, open: false, columns, keys, measures, per: group.per }
     }
 }
 
@@ -105,6 +120,8 @@ struct Binder {
     named: Vec<(String, Span)>,
     /// The query says how many rows it wants.
     explicit_limit: bool,
+    /// The query gives values to another one, and wants all of its rows.
+    inner: bool,
 }
 
 impl Binder {
@@ -164,11 +181,38 @@ impl Binder {
         if !filter.is_empty() {
             self.stages.push(Stage::Filter(filter));
         }
+        let around = clauses.iter().find_map(|clause| match clause {
+            Clause::Context(context, place) => Some((context, *place)),
+            _ => None,
+        });
+        if let Some((context, place)) = around {
+            self.around(context, place);
+        }
         match self.noun.shape {
             Shape::Fields => self.fields(clauses),
             Shape::List | Shape::Groups => self.shape(clauses),
         }
+        if let Some((_, place)) = around.filter(|_| !self.schema.records) {
+            let problem = Diagnostic::error("Q0206", place.0, "`context` shows records, these rows are none");
+            self.problems
+                .push(problem.help("leave out `by`, `per`, `top` and measures, or put them after a `|`"));
+        }
         self.order(clauses);
+    }
+
+    /// `context -3 +2 of session`
+    fn around(&mut self, context: &ast::Context, place: Place) {
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        if CONTEXT_MAX < context.before.max(context.after) {
+            let message = format!("more than {CONTEXT_MAX} records on one side are no context");
+            self.problems.push(Diagnostic::error("Q0206", place.0, message));
+        }
+        let of = context.of.as_ref().map(|name| self.column(name));
+        self.stages.push(Stage::Around(Around {
+            before: count(context.before),
+            after: count(context.after),
+            of,
+        }));
     }
 
     fn zone(&mut self, clauses: &[Clause]) {
@@ -317,7 +361,7 @@ impl Binder {
     }
 
     fn implicit_limit(&mut self) {
-        if !self.explicit_limit {
+        if !self.explicit_limit && !self.inner {
             let count = if self.schema.records { LISTED_MAX } else { GROUPED_MAX };
             self.stages.push(Stage::Limit(Limit { count, says_more: true }));
         }
@@ -370,7 +414,7 @@ impl Binder {
 }
 
 /// The field that a name stands for: itself, or the field it is another spelling of.
-fn resolve(name: &Name) -> &str {
+pub(crate) fn resolve(name: &Name) -> &str {
     let alias = ast::ALIASES.iter().find(|(alias, _)| !name.quoted && *alias == name.text);
     alias.map_or(name.text.as_str(), |(_, field)| field)
 }

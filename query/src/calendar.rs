@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use logq_engine::TimeRange;
 
-use crate::ast::{Dur, Place, Time, Unit, When};
+use crate::ast::{Dur, Place, Time, Unit, Versus, When};
 use crate::diagnostic::Diagnostic;
 use crate::token::Span;
 use crate::units::{self, Length};
@@ -85,6 +85,44 @@ impl Calendar {
             )
             .help("a range is [from, to): the first date is the earlier one")),
             _ => Ok(range),
+        }
+    }
+
+    /// The range that `vs` compares with `range`, which `time` stands for.
+    ///
+    /// # Errors
+    /// A range without a start or an end has none before it; and as [`Calendar::range`].
+    pub(crate) fn versus(
+        &self,
+        versus: &Versus,
+        time: Option<&Time>,
+        range: TimeRange,
+        place: Place,
+    ) -> Outcome<TimeRange> {
+        let dur = match versus {
+            Versus::Time(time) => return self.range(time, place),
+            Versus::Previous(dur) => dur,
+        };
+        let open = || {
+            let problem = Diagnostic::error("Q0406", place.0, "an open range has none before it");
+            problem.help("give the range a start and an end: `last 1d vs previous`")
+        };
+        let from = range.from.ok_or_else(open)?;
+        if let Some(dur) = dur {
+            return Ok(TimeRange { from: Some(self.before(from, dur)?), until: Some(from) });
+        }
+        let until = range.until.ok_or_else(open)?;
+        match time {
+            Some(Time::Today) => self.unit(Unit::Day, -1, place.0),
+            Some(Time::Yesterday) => self.unit(Unit::Day, -2, place.0),
+            Some(Time::This(unit)) => self.unit(*unit, -1, place.0),
+            Some(Time::Previous(unit)) => self.unit(*unit, -2, place.0),
+            Some(Time::On(date)) => self.named(date, -1),
+            _ => {
+                let length = until.checked_sub(from).ok_or_else(|| out_of_range(place.0))?;
+                let start = from.checked_sub(length).ok_or_else(|| out_of_range(place.0))?;
+                Ok(TimeRange { from: Some(start), until: Some(from) })
+            }
         }
     }
 
@@ -177,6 +215,11 @@ impl Calendar {
 
     /// A day, month or year by its name.
     fn named_day(&self, when: &When) -> Outcome<TimeRange> {
+        self.named(when, 0)
+    }
+
+    /// The same, so many of its kind away.
+    fn named(&self, when: &When, count: i64) -> Outcome<TimeRange> {
         let place = when.place.0;
         let unit = match when.text.len() {
             4 => Unit::Year,
@@ -191,7 +234,7 @@ impl Calendar {
         let first = first.ok_or_else(|| {
             Diagnostic::error("Q0402", place, format!("there is no such date as `{}`", when.text))
         })?;
-        self.days_from(first, unit, 0).ok_or_else(|| out_of_range(place))
+        self.days_from(first, unit, count).ok_or_else(|| out_of_range(place))
     }
 
     /// The calendar unit that holds now, or one `count` units away.

@@ -372,7 +372,7 @@ mod tests {
         check("tokens where message=\"in quotes", &[]);
         store.seal().unwrap();
         check("tokens by mo", &["model"]);
-        assert_eq!(complete_words("tokens by model per 1"), ["1m", "1h", "12h", "1mo"]);
+        assert_eq!(complete_words("tokens by model per 1"), ["1m", "15m", "1h", "12h", "1mo"]);
     }
 
     #[test]

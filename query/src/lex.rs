@@ -9,6 +9,8 @@
 //! The limits of a query's text are checked here, in one pass, before anything recursive sees it: no later
 //! step can be made to overflow its stack.
 
+mod scan;
+
 use std::borrow::Cow;
 
 use nom::Parser as _;
@@ -18,6 +20,7 @@ use nom::character::complete::{char as one, satisfy};
 use nom::combinator::{recognize, value};
 use nom::sequence::{pair, preceded};
 
+use self::scan::{closing_quote, starts_query, unescape, word_len};
 use crate::ast::{FIELD_WORDS, is_keyword};
 use crate::diagnostic::Diagnostic;
 use crate::functions;
@@ -39,6 +42,8 @@ enum Inside {
     Group,
     /// The values of `in (...)`.
     List,
+    /// A query that gives them.
+    Query,
     /// The argument of a function.
     Arithmetic,
 }
@@ -178,7 +183,10 @@ impl<'t> Lexer<'t> {
     fn starts_query(&self, at: usize) -> bool {
         match at.checked_sub(1).and_then(|before| self.tokens.get(before)) {
             None => true,
-            Some(before) => at == 1 && (before.is("explain") || before.is("profile")),
+            Some(before) => {
+                (at == 1 && (before.is("explain") || before.is("profile")))
+                    || (before.kind == Kind::Open && self.open.last() == Some(&Inside::Query))
+            }
         }
     }
 
@@ -193,7 +201,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn arithmetic(&self) -> bool {
-        self.open.last() == Some(&Inside::Arithmetic) || (self.setting && self.open.is_empty())
+        self.open.last() == Some(&Inside::Arithmetic)
+            || (self.setting && self.open.iter().all(|inside| *inside == Inside::Query))
     }
 
     fn value(&mut self, rest: &'t str) -> usize {
@@ -309,7 +318,9 @@ impl<'t> Lexer<'t> {
                 Kind::Open
             }
             Some(b')') => {
-                self.open.pop();
+                if self.open.pop() == Some(Inside::Query) {
+                    (self.setting, self.between) = (false, false);
+                }
                 Kind::Close
             }
             Some(b',') => Kind::Comma,
@@ -354,7 +365,13 @@ impl<'t> Lexer<'t> {
             {
                 Inside::Arithmetic
             }
-            Some(last) if last.is("in") && self.after_name() => Inside::List,
+            Some(last) if last.is("in") && self.after_name() => {
+                if starts_query(self.rest().get(1..).unwrap_or_default()) {
+                    Inside::Query
+                } else {
+                    Inside::List
+                }
+            }
             _ => Inside::Group,
         }
     }
@@ -525,60 +542,4 @@ fn number(rest: &str) -> Scanned<'_, &str> {
     };
     let unit = take_while(|c: char| c.is_ascii_alphabetic());
     recognize((nom::combinator::opt(one('$')), digits, fraction, exponent, unit)).parse(rest)
-}
-
-/// How far a word that starts a term runs. A colon ends it where it separates a field from what to find in it.
-fn word_len(rest: &str) -> usize {
-    let mut named = rest.chars().next().is_some_and(is_name_start);
-    for (at, c) in rest.char_indices() {
-        let tail = || rest.get(at + c.len_utf8()..).unwrap_or_default();
-        match c {
-            c if c.is_whitespace() => return at,
-            '(' | ')' | ',' | '|' | '"' | '=' | '<' | '>' | '~' | '`' => return at,
-            '!' if tail().starts_with(['=', '~']) => return at,
-            ':' if named && 0 < at => {
-                let next = tail().chars().next();
-                let separates =
-                    next.is_some_and(|n| !n.is_whitespace() && !matches!(n, ')' | ',' | '|' | ':'));
-                if separates && !tail().starts_with("//") {
-                    return at;
-                }
-                named = false;
-            }
-            c => named &= c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '$'),
-        }
-    }
-    rest.len()
-}
-
-/// Where the double quote that closes this text is.
-fn closing_quote(body: &str) -> Option<usize> {
-    let bytes = body.as_bytes();
-    let mut at = 0;
-    loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at),
-            b'\\' if matches!(bytes.get(at + 1), Some(b'"' | b'\\')) => at += 2,
-            _ => at += 1,
-        }
-    }
-}
-
-/// A backslash escapes only `"` and `\`; before any other character it is itself.
-fn unescape(raw: &str) -> Cow<'_, str> {
-    if !raw.contains('\\') {
-        return Cow::Borrowed(raw);
-    }
-    let mut text = String::with_capacity(raw.len());
-    let mut chars = raw.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('\\', Some(&next @ ('"' | '\\'))) => {
-                text.push(next);
-                chars.next();
-            }
-            _ => text.push(c),
-        }
-    }
-    Cow::Owned(text)
 }

@@ -79,6 +79,10 @@ fn filter_into_scan(plan: &mut Plan) {
 }
 
 fn time_into_range(plan: &mut Plan) {
+    // What reads again reads another range, or all of this one.
+    if plan.stages.iter().any(|stage| matches!(stage, Stage::Versus(_) | Stage::Around(_))) {
+        return;
+    }
     let range = &mut plan.range;
     plan.filter.retain(|condition| {
         let Predicate::Field { name, test: Test::Compare(comparison, Literal::Time(time)) } =

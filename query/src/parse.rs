@@ -6,6 +6,7 @@
 mod expr;
 mod measure;
 mod pipe;
+mod range;
 mod time;
 
 use nom::branch::alt;
@@ -14,7 +15,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::multi::separated_list1;
 use nom::{Err, IResult, Parser as _};
 
-use crate::ast::{self, About, Clause, Name, Noun, Pipe, Place, Query, SortKey, Top, Value};
+use crate::ast::{self, Clause, Name, Noun, Pipe, Place, Query, SortKey, Top, Value};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions;
 use crate::lex;
@@ -26,11 +27,11 @@ const PROBLEMS_MAX: usize = 20;
 
 /// Why a part was not parsed: nothing to say where an alternative did not apply.
 #[derive(Debug)]
-pub(crate) struct Problem(Option<Box<Diagnostic>>);
+pub(crate) struct Problem(Vec<Diagnostic>);
 
 impl<'t> ParseError<Tokens<'t>> for Problem {
     fn from_error_kind(_: Tokens<'t>, _: ErrorKind) -> Self {
-        Self(None)
+        Self(Vec::new())
     }
 
     fn append(_: Tokens<'t>, _: ErrorKind, other: Self) -> Self {
@@ -42,12 +43,12 @@ type Parsed<'t, T> = IResult<Tokens<'t>, T, Problem>;
 
 /// Stops this clause with something to tell the user.
 fn fail<T>(diagnostic: Diagnostic) -> Parsed<'static, T> {
-    Err(Err::Failure(Problem(Some(Box::new(diagnostic)))))
+    Err(Err::Failure(Problem(vec![diagnostic])))
 }
 
 /// This alternative does not apply.
 fn other<T>() -> Parsed<'static, T> {
-    Err(Err::Error(Problem(None)))
+    Err(Err::Error(Problem(Vec::new())))
 }
 
 /// Parses a text. The tree holds what could be read, also where there are problems; it is `None` when the text
@@ -61,6 +62,8 @@ pub(crate) fn parse(text: &str) -> (Option<Query>, Vec<Diagnostic>) {
     let query = parser.query(Tokens::new(&tokens, text.len()));
     problems.append(&mut parser.problems);
     problems.sort_by_key(|problem| problem.span.start);
+    // What is wrong inside of a query in parentheses is met again where the outer one goes on.
+    problems.dedup_by(|one, other| one.span == other.span && one.code == other.code);
     problems.truncate(PROBLEMS_MAX);
     (Some(query), problems)
 }
@@ -127,8 +130,11 @@ impl Collector {
         if expr::is_field_term(input) {
             return (input, None);
         }
+        if name == "context" && range::numbered(input.rest()) {
+            return (input, None);
+        }
         if ast::NOUNS.contains(&name.as_str()) {
-            let (rest, about) = about(&name, input.rest());
+            let (rest, about) = range::about(&name, input.rest());
             return (rest, Some(Noun { name, about, place: Place(first.span) }));
         }
         let near = ast::NOUNS.iter().copied().filter(|noun| one_slip(&name, noun));
@@ -220,7 +226,9 @@ impl Collector {
 
     fn report(&mut self, problem: Err<Problem>, at: Tokens<'_>, expected: &str) {
         let diagnostic = match problem {
-            Err::Failure(Problem(Some(diagnostic))) | Err::Error(Problem(Some(diagnostic))) => *diagnostic,
+            Err::Failure(Problem(mut found)) | Err::Error(Problem(mut found)) if !found.is_empty() => {
+                return self.problems.append(&mut found);
+            }
             _ => match at.first() {
                 Some(token) => unexpected(token, expected),
                 None => Diagnostic::error(
@@ -231,24 +239,6 @@ impl Collector {
             },
         };
         self.problems.push(diagnostic);
-    }
-}
-
-/// What a noun is about, where it takes something and that follows it.
-fn about<'t>(noun: &str, input: Tokens<'t>) -> (Tokens<'t>, Option<About>) {
-    match noun {
-        "session" | "trace" => match input.first() {
-            Some(token) if matches!(token.kind, Kind::Bare | Kind::Quoted | Kind::Single | Kind::Exact) => {
-                let (text, quoted) = (token.text.to_string(), token.kind != Kind::Bare);
-                (input.rest(), Some(About::Id(Value { text, quoted, place: Place(token.span) })))
-            }
-            _ => (input, None),
-        },
-        "values" if !expr::is_field_term(input) && !opens_clause(input) => match name(input) {
-            Ok((rest, field)) => (rest, Some(About::Field(field))),
-            Err(_) => (input, None),
-        },
-        _ => (input, None),
     }
 }
 
@@ -397,22 +387,16 @@ fn clause(input: Tokens<'_>) -> Parsed<'_, Clause> {
         "sort" | "order" => map(spanned(sort), |(keys, place)| Clause::Sort(keys, place)).parse(input),
         "limit" => map(spanned(limit), |(count, place)| Clause::Limit(count, place)).parse(input),
         "group" => foreign(first, "group by", "write `by model`"),
-        "vs" => not_yet(first, "`vs`", "run the query once for each range"),
-        "context" => not_yet(
-            first,
-            "`context`",
-            "`events around TIME +-1m` shows what happened nearby; quote the word to search for it",
-        ),
+        "vs" => map(spanned(range::versus), |(versus, place)| Clause::Versus(versus, place)).parse(input),
+        "context" => {
+            map(spanned(range::context), |(context, place)| Clause::Context(context, place)).parse(input)
+        }
         _ => map(spanned(time::time), |(time, place)| Clause::Time(time, place)).parse(input),
     }
 }
 
 fn foreign<T>(token: &Token<'_>, what: &str, help: &str) -> Parsed<'static, T> {
     fail(Diagnostic::error("Q0505", token.span, format!("`{what}` is not part of this language")).help(help))
-}
-
-fn not_yet<T>(token: &Token<'_>, what: &str, instead: &str) -> Parsed<'static, T> {
-    fail(Diagnostic::error("Q0903", token.span, format!("{what} is not supported yet")).help(instead))
 }
 
 /// Runs a parser and says where what it took stands.

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use jiff::tz::TimeZone;
 use logq_engine::{Predicate, TimeRange};
 
+use crate::ast::Fill;
 use crate::calendar::Bucket;
+use crate::datum::Datum;
 use crate::functions::Function;
 use crate::token::Span;
 
@@ -81,6 +83,56 @@ pub(crate) enum Stage {
     Set(String, Arith),
     /// One more column, `gap`: the time since the row before.
     Gap,
+    /// The records around those that passed the filter before; it reads again.
+    Around(Around),
+    /// The same groups over another range beside them; it reads again.
+    Versus(Versus),
+    /// A row for every bucket of every group.
+    Fill(Filling),
+}
+
+/// Records around those that are found.
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    /// How many before.
+    pub before: usize,
+    /// How many after.
+    pub after: usize,
+    /// Only records with the same value here are near each other.
+    pub of: Option<String>,
+}
+
+/// Groups of one range beside those of another.
+#[derive(Clone, Debug)]
+pub(crate) struct Versus {
+    /// The range of the rows themselves.
+    pub current: TimeRange,
+    /// The range that they are compared with.
+    pub before: TimeRange,
+    /// The buckets, which pair by their distance from the start.
+    pub per: Option<Bucket>,
+    /// The columns that name a group, with `time`.
+    pub keys: Vec<String>,
+    /// The measures, and what each is over no rows.
+    pub measures: Vec<(String, Datum)>,
+}
+
+/// What the columns of a comparison are called, after the name of the measure.
+pub(crate) const COMPARED: [&str; 3] = ["_before", "_change", "_ratio"];
+
+/// Buckets that no record fell into.
+#[derive(Clone, Debug)]
+pub(crate) struct Filling {
+    /// With what.
+    pub fill: Fill,
+    /// The buckets of the column `time`.
+    pub per: Bucket,
+    /// Where they begin and end; an open end is the first or last bucket with data.
+    pub range: TimeRange,
+    /// The columns that name a group, without `time`.
+    pub keys: Vec<String>,
+    /// The columns of nothing that are 0.
+    pub zeros: Vec<String>,
 }
 
 /// The column of [`Stage::Gap`].

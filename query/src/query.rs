@@ -16,6 +16,8 @@ use crate::optimize::{Rule, optimize};
 use crate::parse;
 use crate::plan::Plan;
 
+mod inner;
+
 /// What a record in an answer holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RowShape {
@@ -83,7 +85,7 @@ impl Query {
         if failed(&problems) {
             // What can be told of the rest is told at once. A missing part makes others look wrong: those are left out.
             let calendar = Calendar { now: 0, zone: TimeZone::UTC };
-            let (_, more) = bind::bind(&tree, calendar);
+            let (_, more) = bind::bind(&tree, &calendar);
             problems.extend(
                 more.into_iter()
                     .filter(|problem| !matches!(problem.code, "Q0103" | "Q0206" | "Q0207" | "Q0403")),
@@ -136,13 +138,15 @@ impl Query {
         if self.tree.explain {
             return self.explained(session, now, started);
         }
-        let (plan, warnings) = self.bind(session, now)?;
+        let (inner, outcome) = self.resolved(snapshot, session, now)?;
+        let (plan, warnings) = inner.bind(session, now)?;
         let (expanded, range, measures) = (plan.expanded(), plan.range, plan.measures.clone());
         let plan = optimize(plan, &session.rules);
         let budget = Budget::new(session.memory_max);
         let fields = session.shape == RowShape::Full;
         let input = Input { plan: &plan, snapshot, budget: &budget, fields, after: None };
-        let output = exec::run(&input)?;
+        let mut output = exec::run(&input)?;
+        output.outcome.add(outcome);
         let mut warnings: Vec<Warning> = warnings.into_iter().map(of_diagnostic).collect();
         warnings.extend(unknown_fields(&plan, snapshot, &output)?);
         let mut answer = Answer {
@@ -167,7 +171,7 @@ impl Query {
 
     /// The plan before the optimiser, and what to warn of.
     pub(crate) fn bind(&self, session: &Session, now: i64) -> Result<(Plan, Vec<Diagnostic>)> {
-        let (plan, problems) = bind::bind(&self.tree, Calendar { now, zone: session.zone.clone() });
+        let (plan, problems) = bind::bind(&self.tree, &Calendar { now, zone: session.zone.clone() });
         let mut all = self.warnings.clone();
         all.extend(problems);
         all.sort_by_key(|problem| problem.span.start);

@@ -51,6 +51,7 @@ impl Tail {
         let now = session.now.unwrap_or_else(|| store.now());
         let snapshot = store.snapshot()?;
         let answer = query.run_on(&snapshot, session, now)?;
+        let (query, _) = query.resolved(&snapshot, session, now)?;
         let (mut plan, _) = query.bind(session, now)?;
         plan.range.until = None;
         plan.stages.retain(|stage| !matches!(stage, Stage::Limit(_)));
@@ -91,14 +92,20 @@ fn not_followed(tree: &ast::Query) -> Option<Diagnostic> {
     let clause = tree.clauses.iter().find(|clause| {
         matches!(
             clause,
-            Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_) | Clause::Sort(..)
+            Clause::By(..)
+                | Clause::Per(..)
+                | Clause::Measures(..)
+                | Clause::Top(_)
+                | Clause::Sort(..)
+                | Clause::Context(..)
+                | Clause::Versus(..)
         )
     });
     let noun = tree.noun.as_ref().filter(|noun| !matches!(noun.name.as_str(), "events" | "errors"));
     let pipe = tree.pipes.iter().find_map(|pipe| match pipe {
         Pipe::Stats(stats) => Some(stats.place.0),
         Pipe::Top(top) => Some(top.place.0),
-        Pipe::Sort(_, place) | Pipe::Dedup(_, place) => Some(place.0),
+        Pipe::Sort(_, place) | Pipe::Dedup(_, place) | Pipe::Gap(place) => Some(place.0),
         _ => None,
     });
     let explain = tree.explain.then_some(Span::new(0, 7));

@@ -162,12 +162,14 @@ pub(crate) struct Tokens<'t> {
     end: usize,
     /// Inside `where`: `a between x and y` is a condition, also when both ends are dates.
     pub(crate) filtering: bool,
+    /// How many queries this one is inside of.
+    pub(crate) inside: usize,
 }
 
 impl<'t> Tokens<'t> {
     /// All tokens of a text of `end` bytes.
     pub(crate) fn new(list: &'t [Token<'t>], end: usize) -> Self {
-        Self { list, end, filtering: false }
+        Self { list, end, filtering: false, inside: 0 }
     }
 
     /// The next token.
@@ -183,7 +185,26 @@ impl<'t> Tokens<'t> {
     /// Everything after the next token.
     #[must_use]
     pub(crate) fn rest(&self) -> Self {
-        Self { list: self.list.get(1..).unwrap_or_default(), end: self.end, filtering: self.filtering }
+        self.take_from(1)
+    }
+
+    /// The next tokens up to the parenthesis that closes here, as a query of its own, and what follows it.
+    pub(crate) fn inner(&self) -> Option<(Self, Self)> {
+        let mut depth = 0_usize;
+        for (at, token) in self.list.iter().enumerate() {
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close if depth == 0 => {
+                    let list = self.list.get(..at).unwrap_or_default();
+                    let inner =
+                        Self { list, end: token.span.start, filtering: false, inside: self.inside + 1 };
+                    return Some((inner, self.take_from(at + 1)));
+                }
+                Kind::Close => depth -= 1,
+                _ => {}
+            }
+        }
+        None
     }
 
     /// Where the next token stands, or the end of the text.
@@ -211,11 +232,11 @@ impl<'t> Input for Tokens<'t> {
     }
 
     fn take(&self, index: usize) -> Self {
-        Self { list: self.list.get(..index).unwrap_or(self.list), end: self.end, filtering: self.filtering }
+        Self { list: self.list.get(..index).unwrap_or(self.list), ..*self }
     }
 
     fn take_from(&self, index: usize) -> Self {
-        Self { list: self.list.get(index..).unwrap_or_default(), end: self.end, filtering: self.filtering }
+        Self { list: self.list.get(index..).unwrap_or_default(), ..*self }
     }
 
     fn take_split(&self, index: usize) -> (Self, Self) {

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    About, Aggregate, Arith, Clause, Expr, Name, Noun, Pipe, Power, Query, Regex, Search, Sign, SortKey,
-    Stats, Term, TextOp, Time, Top, Value, When,
+    About, Aggregate, Arith, Clause, Context, Expr, Fill, Name, Noun, Pipe, Power, Query, Regex, Search,
+    Sign, SortKey, Stats, Term, TextOp, Time, Top, Value, Versus, When,
 };
 use crate::token::Op;
 
@@ -61,7 +61,31 @@ impl Display for Clause {
                 list(f, keys)
             }
             Self::Limit(count, _) => limit(f, *count),
+            Self::Versus(Versus::Previous(None), _) => f.write_str("vs previous"),
+            Self::Versus(Versus::Previous(Some(dur)), _) => write!(f, "vs previous {}", dur.text),
+            Self::Versus(Versus::Time(time), _) => write!(f, "vs {time}"),
+            Self::Context(context, _) => write!(f, "{context}"),
         }
+    }
+}
+
+impl Display for Context {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "context -{} +{}", self.before, self.after)?;
+        match &self.of {
+            Some(field) => write!(f, " of {field}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Fill {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Zero => "fill 0",
+            Self::Null => "fill null",
+            Self::Prev => "fill prev",
+        })
     }
 }
 
@@ -97,6 +121,7 @@ impl Display for Pipe {
             }
             Self::Set(name, value, _) => write!(f, "set {name} = {value}"),
             Self::Gap(_) => f.write_str("gap"),
+            Self::Fill(fill, _) => write!(f, "{fill}"),
         }
     }
 }
@@ -256,6 +281,9 @@ impl Display for Term {
                 write!(f, "{field} {}in (", if *negated { "not " } else { "" })?;
                 list(f, values)?;
                 f.write_str(")")
+            }
+            Self::InQuery { field, negated, query, .. } => {
+                write!(f, "{field} {}in ({query})", if *negated { "not " } else { "" })
             }
             Self::Between { field, negated, low, high } => {
                 write!(f, "{field} {}between {low} and {high}", if *negated { "not " } else { "" })

@@ -29,7 +29,12 @@ impl Binder {
         let before = self.problems.iter().filter(|p| p.severity == crate::Severity::Error).count();
         let predicate = self.predicate(expr, &mut fields, &mut searches);
         let failed = before < self.problems.iter().filter(|p| p.severity == crate::Severity::Error).count();
-        (!failed).then_some(Condition { label: None, own: false, predicate, fields, searches })
+        // A query inside is shown as it was written: its values are only known when it has run.
+        let label = expr.has_query().then(|| match expr {
+            Expr::Or(_) => format!("({expr})").into(),
+            _ => expr.to_string().into(),
+        });
+        (!failed).then_some(Condition { label, own: false, predicate, fields, searches })
     }
 
     fn predicate(&mut self, expr: &Expr, fields: &mut Vec<String>, searches: &mut bool) -> Predicate {
@@ -51,14 +56,13 @@ impl Binder {
     fn term(&mut self, term: &Term, fields: &mut Vec<String>) -> Predicate {
         match term {
             Term::Compare { field, op, value } => self.compare(field, *op, value, fields),
-            Term::In { field, negated, values } => {
-                let (name, kind) = self.field(field, fields);
-                let mut all = Vec::new();
-                for value in values {
-                    let found = literals(kind, value, false, &self.calendar);
-                    all.extend(self.note(found).unwrap_or_default());
+            Term::In { field, negated, values } => self.one_of(field, values, *negated, fields),
+            Term::InQuery { field, negated, query, values } => {
+                if values.is_none() {
+                    let (_, problems) = super::bind_inner(query, &self.calendar);
+                    self.problems.extend(problems);
                 }
-                present_and(&name, Predicate::field(&name, Test::In(all)), *negated)
+                self.one_of(field, values.as_deref().unwrap_or_default(), *negated, fields)
             }
             Term::Between { field, negated, low, high } => {
                 let (name, kind) = self.field(field, fields);
@@ -88,6 +92,22 @@ impl Binder {
             }
             Term::Search { field: None, what, place } => Predicate::Any(self.search(what, place.0)),
         }
+    }
+
+    fn one_of(
+        &mut self,
+        field: &Name,
+        values: &[Value],
+        negated: bool,
+        fields: &mut Vec<String>,
+    ) -> Predicate {
+        let (name, kind) = self.field(field, fields);
+        let mut all = Vec::new();
+        for value in values {
+            let found = literals(kind, value, false, &self.calendar);
+            all.extend(self.note(found).unwrap_or_default());
+        }
+        present_and(&name, Predicate::field(&name, Test::In(all)), negated)
     }
 
     fn field(&mut self, field: &Name, fields: &mut Vec<String>) -> (String, Kind) {

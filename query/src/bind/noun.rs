@@ -5,9 +5,10 @@ use logq_engine::{Predicate, Test};
 use super::{Binder, Schema};
 use crate::ast::{self, About, Clause, Expr, Name, Place, Term};
 use crate::calendar::Bucket;
+use crate::datum::Datum;
 use crate::diagnostic::Diagnostic;
 use crate::functions::Function;
-use crate::plan::{Condition, Measure, Stage};
+use crate::plan::{COMPARED, Condition, Measure, Nothing, Stage, Versus};
 use crate::source::{self, Shape, Takes};
 use crate::token::{Op, Span};
 
@@ -87,13 +88,21 @@ impl Binder {
                 _ => {}
             }
         }
+        let versus = clauses.iter().find_map(|clause| match clause {
+            Clause::Versus(versus, place) => Some((versus, *place)),
+            _ => None,
+        });
         let own = given.is_none();
         let chosen = !own || per.is_some() || by.is_some();
         let measures = given.unwrap_or_else(self.noun.measures);
         let derived = if own { (self.noun.derived)() } else { Vec::new() };
         // `top 5 by model`: what is no measure of the answer is a key of its groups.
         let ranks = |name: &Name| {
-            measures.iter().any(|m| m.name == name.text) || derived.iter().any(|(have, _)| *have == name.text)
+            let text = name.text.as_str();
+            let compared = COMPARED.iter().find_map(|after| text.strip_suffix(after));
+            let plain = compared.filter(|_| versus.is_some()).unwrap_or(text);
+            measures.iter().any(|m| m.name == text || m.name == plain)
+                || derived.iter().any(|(have, _)| *have == text)
         };
         let extra = top.and_then(|top| top.key.as_ref()).filter(|key| !ranks(key));
         let mut keys = match (by, extra) {
@@ -107,9 +116,17 @@ impl Binder {
         if grouped {
             let keys: Vec<&Name> = keys.iter().collect();
             self.group(&keys, per, measures);
+            if let Some((versus, place)) = versus {
+                self.versus(versus, clauses, place);
+            }
             self.derive(derived);
         } else if self.noun.gaps {
             self.gap(Place::default());
+        }
+        if let Some((_, place)) = versus.filter(|_| !grouped) {
+            let problem = Diagnostic::error("Q0206", place.0, "`vs` compares groups, these rows are records");
+            self.problems
+                .push(problem.help("add `by`, `per` or measures: `events count by model today vs previous`"));
         }
         match top {
             Some(top) if grouped => self.rank(top),
@@ -121,6 +138,59 @@ impl Binder {
             }
             None => {}
         }
+    }
+
+    /// Adds the columns of the range that the rows are compared with.
+    fn versus(&mut self, versus: &ast::Versus, clauses: &[Clause], place: Place) {
+        let time = clauses.iter().find_map(|clause| match clause {
+            Clause::Time(time, _) => Some(time),
+            _ => None,
+        });
+        let before = self.calendar.versus(versus, time, self.range, place);
+        let Some(before) = self.note(before) else { return };
+        let Some(Stage::Group(group)) =
+            self.stages.iter().rev().find(|stage| matches!(stage, Stage::Group(_)))
+        else {
+            return;
+        };
+        let per = group.per;
+        if per.is_some() && (self.range.from.is_none() || before.from.is_none()) {
+            let problem = Diagnostic::error(
+                "Q0406",
+                place.0,
+                "buckets pair by their distance from the start of a range",
+            );
+            self.problems.push(problem.help("give both ranges a start: `today vs yesterday`"));
+        }
+        let nothing = |measure: &Measure| match measure.function {
+            Function::Count | Function::Distinct => Datum::Int(0),
+            Function::Share => Datum::Float(0.0),
+            Function::Sum if measure.nothing == Nothing::Zero => Datum::Int(0),
+            _ => Datum::Missing,
+        };
+        let measures: Vec<(String, Datum)> =
+            group.measures.iter().map(|measure| (measure.name.clone(), nothing(measure))).collect();
+        let functions = std::mem::take(&mut self.schema.measures);
+        self.schema.columns.truncate(self.schema.keys.len());
+        for (name, function) in functions {
+            let [was, change, ratio] = COMPARED.map(|after| format!("{name}{after}"));
+            for (column, function) in
+                [(name, function), (was, function), (change, Function::Sum), (ratio, Function::Avg)]
+            {
+                if self.schema.columns.contains(&column) {
+                    let problem =
+                        Diagnostic::error("Q0106", place.0, format!("two columns are called `{column}`"));
+                    self.problems.push(problem.help("name one of the measures with `as`"));
+                }
+                self.schema.columns.push(column.clone());
+                self.schema.measures.push((column, function));
+            }
+        }
+        let keys = self.schema.keys.clone();
+        let compared = Versus { current: self.range, before, per, keys, measures };
+        let sort = self.stages.pop();
+        self.stages.push(Stage::Versus(compared));
+        self.stages.extend(sort);
     }
 
     /// Adds the columns that the noun computes of its measures, before its rows are put in order.
@@ -140,7 +210,10 @@ impl Binder {
     /// The noun `fields`.
     pub(super) fn fields(&mut self, clauses: &[Clause]) {
         for clause in clauses {
-            if matches!(clause, Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_)) {
+            if matches!(
+                clause,
+                Clause::By(..) | Clause::Per(..) | Clause::Measures(..) | Clause::Top(_) | Clause::Versus(..)
+            ) {
                 let message = format!("`fields` takes no {}", clause.kind().trim_start_matches("a "));
                 let problem = Diagnostic::error("Q0206", clause.span(), message);
                 self.problems.push(
@@ -156,6 +229,7 @@ impl Binder {
             columns: source::FIELDS_COLUMNS.iter().map(name).collect(),
             keys: vec!["name".to_owned()],
             measures: vec![("events".to_owned(), Function::Count), ("distinct".to_owned(), Function::Count)],
+            per: None,
         };
         let order = self.usual_order();
         self.order_by(order);

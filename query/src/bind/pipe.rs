@@ -1,11 +1,11 @@
 //! Pipes: the steps after a `|`, over records or over the rows of a group.
 
 use super::{Binder, Schema};
-use crate::ast::{Name, Pipe, Place, Top};
+use crate::ast::{Fill, Name, Pipe, Place, Top};
 use crate::calendar::Bucket;
 use crate::diagnostic::Diagnostic;
 use crate::functions::Function;
-use crate::plan::{Direction, GAP, Measure, Nothing, Stage};
+use crate::plan::{Direction, Filling, GAP, Measure, Nothing, Stage};
 
 impl Binder {
     pub(super) fn pipe(&mut self, pipe: &Pipe) {
@@ -58,6 +58,7 @@ impl Binder {
                 }
             }
             Pipe::Gap(place) => self.gap(*place),
+            Pipe::Fill(fill, place) => self.fill(*fill, *place),
         }
     }
 
@@ -139,6 +140,25 @@ impl Binder {
             renamed.push((from, to));
         }
         self.stages.push(Stage::Rename(renamed));
+    }
+
+    /// `| fill 0`
+    fn fill(&mut self, fill: Fill, place: Place) {
+        let time = self.schema.columns.iter().any(|name| name == "time");
+        let Some(per) = self.schema.per.filter(|_| time) else {
+            let problem = Diagnostic::error("Q0206", place.0, "`fill` needs time buckets");
+            self.problems.push(problem.help("group by time first: `events per 1h | fill 0`"));
+            return;
+        };
+        let have = |name: &String| self.schema.columns.contains(name);
+        let zero =
+            |function: &Function| matches!(function, Function::Count | Function::Sum | Function::Share);
+        let measures = self.schema.measures.iter();
+        let zeros = measures.filter(|(_, function)| zero(function)).map(|(name, _)| name.clone()).collect();
+        let keys = self.schema.keys.iter().filter(|key| *key != "time" && have(key)).cloned().collect();
+        self.stages.push(Stage::Fill(Filling { fill, per, range: self.range, keys, zeros }));
+        let order = self.usual_order();
+        self.order_by(order);
     }
 
     /// `| gap`

@@ -261,6 +261,12 @@ impl Row for At<'_, '_> {
     }
 }
 
+/// The nearest float.
+#[expect(clippy::cast_precision_loss, reason = "the nearest float is what is asked for")]
+pub(super) fn to_float(int: i64) -> f64 {
+    int as f64
+}
+
 /// Whether a bare word looks into this field: the same ones as in a scan.
 fn is_searched(name: &str) -> bool {
     !matches!(name, "level" | "kind" | "status") && (!name.starts_with('_') || name.starts_with("__"))

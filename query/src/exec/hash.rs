@@ -97,6 +97,24 @@ impl KeyTable {
         self.ends.get(number).and_then(|end| self.bytes.get(start..*end)).unwrap_or_default()
     }
 
+    /// The number of a key, where it is there.
+    pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
+        let mut hasher = self.hash.build_hasher();
+        hasher.write(key);
+        let hash = hasher.finish();
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = place(hash, mask);
+        loop {
+            match self.slots.get(at).copied() {
+                Some((_, 0)) | None => return None,
+                Some((half, used)) if half == high(hash) && self.key(used as usize - 1) == key => {
+                    return Some(used - 1);
+                }
+                Some(_) => at = (at + 1) & mask,
+            }
+        }
+    }
+
     /// The number of a key, which is added if it is not there. `None` when there are more than 2^32 - 2.
     #[inline]
     pub(super) fn number(&mut self, key: &[u8]) -> Option<u32> {

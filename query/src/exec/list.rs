@@ -5,6 +5,7 @@
 
 use logq_engine::predicate::Compiled;
 use logq_engine::{Batch, Part, RecordId};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -35,6 +36,8 @@ pub(super) struct Listing<'p> {
     pub(super) wanted: Wanted<'p>,
     /// Whether rows hold all fields.
     pub(super) fields: bool,
+    /// Only the records at these places.
+    pub(super) only: Option<&'p HashSet<(i64, RecordId)>>,
 }
 
 /// Reads the records of a list, in their natural order or that of the sort.
@@ -125,6 +128,7 @@ impl Reader<'_> {
         let mut wanted: Vec<(usize, i64)> = Vec::new();
         for (row, time) in batch.times().iter().enumerate() {
             if (newest && *time < floor)
+                || self.listing.only.is_some_and(|only| !only.contains(&(*time, batch.id(row))))
                 || self.filter.is_some_and(|filter| !filter.matches(&columns.row(row)))
             {
                 continue;

@@ -3,6 +3,8 @@
 
 mod aggregate;
 mod arith;
+mod around;
+mod buckets;
 mod columns;
 mod fields;
 mod group;
@@ -140,15 +142,29 @@ pub(crate) struct ScanOutcome {
 }
 
 impl ScanOutcome {
-    /// Adds what another pass over the same files looked at.
-    fn add(&mut self, more: Self) {
-        self.stats.merge(more.stats);
-        self.parts += more.parts;
-        self.files = self.files.max(more.files);
+    /// Adds what another scan looked at.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.stats.merge(other.stats);
+        self.parts += other.parts;
+        self.files = self.files.max(other.files);
     }
 }
 
-impl Input<'_> {
+impl<'p> Input<'p> {
+    /// The same over another plan.
+    fn with<'q>(&self, plan: &'q Plan) -> Input<'q>
+    where
+        'p: 'q,
+    {
+        Input {
+            plan,
+            snapshot: self.snapshot,
+            budget: self.budget,
+            fields: self.fields,
+            after: self.after.clone(),
+        }
+    }
+
     /// The scan that gives these columns.
     fn scan(&self, access: &Access, fields: bool) -> Scan {
         let filter: Vec<Predicate> =
@@ -176,7 +192,19 @@ pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
         .cloned()
         .collect();
     let (mut table, outcome, stages) = match stages {
+        [Stage::Group(group), Stage::Versus(compared), rest @ ..] => {
+            let (mut table, mut outcome, _) = scan_groups(input, group, &filter, &[])?;
+            let plan = Plan { range: compared.before, ..input.plan.clone() };
+            let (other, more, _) = scan_groups(&input.with(&plan), group, &filter, &[])?;
+            outcome.add(more);
+            buckets::versus(&mut table, other, compared, &input.plan.zone, input.budget)?;
+            (table, outcome, rest)
+        }
         [Stage::Group(group), rest @ ..] => scan_groups(input, group, &filter, rest)?,
+        [Stage::Around(around), rest @ ..] => {
+            let (table, outcome) = around::scan(input, around, &filter, rest)?;
+            (table, outcome, rest)
+        }
         [Stage::Fields, rest @ ..] => {
             let (table, outcome) = fields::scan(input, &filter)?;
             (table, outcome, rest)
@@ -209,8 +237,9 @@ fn apply(table: &mut Table, stage: &Stage, input: &Input<'_>, more: &mut bool) -
         Stage::Dedup(names) => table.dedup(names),
         Stage::Set(name, value) => table.set(name, value),
         Stage::Gap => table.gap(),
+        Stage::Fill(filling) => buckets::fill(table, filling, &input.plan.zone, input.budget)?,
         // The binder puts it only where the records are.
-        Stage::Fields => panic!("BUG: `fields` reads records"),
+        Stage::Fields | Stage::Around(_) | Stage::Versus(_) => panic!("BUG: this step reads records"),
     }
     Ok(())
 }
@@ -242,7 +271,12 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
             Stage::Rename(pairs) => asked.extend(pairs.iter().map(|(from, _)| from.clone())),
             Stage::Set(_, value) => value.fields(&mut asked),
             Stage::Gap => asked.push("time".to_owned()),
-            Stage::Limit(_) | Stage::Fields | Stage::Drop(_) => {}
+            Stage::Limit(_)
+            | Stage::Fields
+            | Stage::Drop(_)
+            | Stage::Around(_)
+            | Stage::Versus(_)
+            | Stage::Fill(_) => {}
         }
         for name in asked {
             if !names.contains(&name) && !made.contains(&&name) {
@@ -273,7 +307,13 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
         .iter()
         .take(until)
         .any(|stage| matches!(stage, Stage::Filter(list) if list.iter().any(|c| c.searches)));
-    Listing { names, filter, wanted, fields: (input.fields && ends_in_records && !kept) || searches }
+    Listing {
+        names,
+        filter,
+        wanted,
+        fields: (input.fields && ends_in_records && !kept) || searches,
+        only: None,
+    }
 }
 
 fn output(input: &Input<'_>, mut table: Table, more: bool, outcome: ScanOutcome) -> Output {
@@ -307,10 +347,11 @@ fn scan_groups<'s>(
     let hash = KeyHash::default();
     let mut cut = Cut::WHOLE;
     let mut outcome = ScanOutcome::default();
+    let base = input.budget.used.load(Ordering::Relaxed);
     loop {
         let done = AtomicUsize::new(0);
         let passes = Passes { input, grouping: &grouping, access: &access, parts: &parts, rest, done: &done };
-        match passes.run(&Slice::first(cut, &hash), &mut outcome) {
+        match passes.run(&Slice::first(cut, &hash), base, &mut outcome) {
             Ok(Some((table, rest))) => return Ok((table, outcome, rest)),
             Ok(None) => {
                 let of_values = input.budget.is_mostly_values() && grouping.cuts_values();
@@ -319,7 +360,7 @@ fn scan_groups<'s>(
                 let many = GROUPS_CUT_MIN <= input.budget.count.load(Ordering::Relaxed);
                 let helps = of_values || (many && grouping.cuts_groups());
                 cut = finer.filter(|_| helps).ok_or_else(|| input.budget.exceeded())?;
-                input.budget.reset(0)?;
+                input.budget.reset(base)?;
             }
             Err(error) => return Err(error),
         }
@@ -339,15 +380,20 @@ struct Passes<'p, 's> {
 
 impl<'s> Passes<'_, 's> {
     /// The groups of all passes, and the stages that are left to do; none where a slice does not fit. What cuts groups
-    /// away is done after each pass, so that only the rest is held.
-    fn run(&self, first: &Slice, outcome: &mut ScanOutcome) -> Result<Option<(Table, &'s [Stage])>> {
+    /// away is done after each pass, so that only the rest is held. `base` bytes are taken by something else.
+    fn run(
+        &self,
+        first: &Slice,
+        base: usize,
+        outcome: &mut ScanOutcome,
+    ) -> Result<Option<(Table, &'s [Stage])>> {
         if !first.cuts_groups() {
-            let table = fits(self.pass(first, 0, outcome))?;
+            let table = fits(self.pass(first, base, outcome))?;
             return Ok(table.map(|table| (table, self.rest)));
         }
         let (done, left) = self.rest.split_at(row_by_row(self.rest));
         let mut all = Table::default();
-        let mut held = 0;
+        let mut held = base;
         for slice in first.of_groups() {
             let Some(mut table) = fits(self.pass(&slice, held, outcome))? else { return Ok(None) };
             for stage in done.iter().filter(|stage| !matches!(stage, Stage::Sort(_))) {

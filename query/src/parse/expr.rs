@@ -1,12 +1,15 @@
 //! Conditions: terms joined by `and`, `or`, `not`, parentheses, and by nothing, which is `and`.
 
-use super::{Err, Parsed, any_value, fail, measure, must, opens_clause, other, shown};
+use super::{Collector, Err, Parsed, Problem, any_value, fail, measure, must, opens_clause, other, shown};
 use crate::ast::{self, Expr, Name, Place, Regex, Search, Term, TextOp, Value};
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::functions;
 use crate::lex::is_name;
-use crate::token::{Kind, Op, Token, Tokens};
+use crate::token::{Kind, Op, Span, Token, Tokens};
 use crate::units;
+
+/// How deep queries may lie in queries: each runs before the one around it.
+const QUERIES_MAX: usize = 4;
 
 /// One level of parentheses while it is being read. Levels lie on a stack of their own, not on the thread's.
 #[derive(Default)]
@@ -273,6 +276,10 @@ fn between<'t>(input: Tokens<'t>, field: Name, negated: bool, word: &Token<'_>) 
 fn in_list(input: Tokens<'_>, field: Name, negated: bool) -> Parsed<'_, Term> {
     let open = input.span();
     let mut rest = input.rest();
+    // Values are read as such; only a query starts with a word.
+    if rest.first().is_some_and(|t| t.kind == Kind::Word) {
+        return in_query(rest, open, field, negated);
+    }
     let mut values = Vec::new();
     loop {
         let (after, value) = must(any_value, "Q0201", "a value", "`model in (a, b)`")(rest)?;
@@ -285,22 +292,28 @@ fn in_list(input: Tokens<'_>, field: Name, negated: bool) -> Parsed<'_, Term> {
                 return fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`"));
             }
             Some(_) => {
-                let first = values.first().map(|v| v.text.to_ascii_lowercase()).unwrap_or_default();
-                if ast::NOUNS.contains(&first.as_str()) {
-                    let problem = Diagnostic::error(
-                        "Q0905",
-                        after.span(),
-                        "a query inside `in (...)` is not supported yet",
-                    );
-                    return fail(
-                        problem.help("run the inner query first and list its values: `session in (a, b)`"),
-                    );
-                }
                 let problem = Diagnostic::error("Q0204", after.span(), "values are separated by commas");
                 return fail(problem.help("`model in (a, b)`; quote a value that holds a space"));
             }
         }
     }
+}
+
+/// `field in (sessions where ...)`
+fn in_query(input: Tokens<'_>, open: Span, field: Name, negated: bool) -> Parsed<'_, Term> {
+    if QUERIES_MAX <= input.inside {
+        let message = format!("queries are nested deeper than {QUERIES_MAX}");
+        return fail(Diagnostic::error("Q0002", open, message).help("run the innermost one first"));
+    }
+    let Some((inner, rest)) = input.inner() else {
+        return fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`"));
+    };
+    let mut collector = Collector { problems: Vec::new() };
+    let query = collector.query(inner);
+    if collector.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Err::Failure(Problem(collector.problems)));
+    }
+    Ok((rest, Term::InQuery { field, negated, query: Box::new(query), values: None }))
 }
 
 fn value_after<'t>(input: Tokens<'t>, operator: &Token<'_>) -> Parsed<'t, Value> {

@@ -5,10 +5,10 @@ use nom::combinator::map;
 use nom::multi::separated_list1;
 
 use super::{
-    Parsed, after_word, by, fail, filter, kind, limit, measure, must, name, names, not_yet, other, per,
-    shown, sort, spanned, top, word,
+    Parsed, after_word, by, fail, filter, kind, limit, measure, must, name, names, other, per, shown, sort,
+    spanned, top, word,
 };
-use crate::ast::{Arith, Name, Pipe, Place, Stats};
+use crate::ast::{Arith, Fill, Name, Pipe, Place, Stats};
 use crate::diagnostic::{self, Diagnostic};
 use crate::token::{Kind, Op, Token, Tokens};
 
@@ -31,16 +31,22 @@ pub(super) fn pipe(input: Tokens<'_>) -> Parsed<'_, Pipe> {
         "set" => map(spanned(set), |((name, value), place)| Pipe::Set(name, value, place)).parse(input),
         "gap" => Ok((input.rest(), Pipe::Gap(Place(first.span)))),
         "parse" => not_yet(first, "`parse`", "fields are taken from JSON, CSV and known formats at import"),
-        "fill" => not_yet(first, "`fill`", "buckets with no record are left out"),
+        "fill" => map(spanned(fill), |(fill, place)| Pipe::Fill(fill, place)).parse(input),
         "unroll" => not_yet(first, "`unroll`", "an array is one value; search it with `field:word`"),
         "sample" => not_yet(first, "`sample`", "`limit n` gives the newest n"),
         name => fail(unknown_pipe(first, name)),
     }
 }
 
+fn not_yet<T>(token: &Token<'_>, what: &str, instead: &str) -> Parsed<'static, T> {
+    fail(Diagnostic::error("Q0903", token.span, format!("{what} is not supported yet")).help(instead))
+}
+
 fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
-    const PIPES: [&str; 12] =
-        ["where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set", "gap"];
+    const PIPES: [&str; 13] = [
+        "where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set", "gap",
+        "fill",
+    ];
     let instead = match name {
         "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
         "summarize" | "aggregate" | "count" | "group" => "`stats count by model` groups",
@@ -93,6 +99,19 @@ fn stats(input: Tokens<'_>) -> Parsed<'_, Stats> {
         rest,
         Stats { measures, keys: keys.unwrap_or_default(), per: dur, place: Place(input.span_to(&rest)) },
     ))
+}
+
+fn fill(input: Tokens<'_>) -> Parsed<'_, Fill> {
+    let fill = match input.get(1) {
+        Some(token) if token.is("0") => Fill::Zero,
+        Some(token) if token.is("null") => Fill::Null,
+        Some(token) if token.is("prev") || token.is("previous") => Fill::Prev,
+        _ => {
+            let problem = Diagnostic::error("Q0201", input.rest().span(), "what to fill with is missing");
+            return fail(problem.help("`fill 0`, `fill null` or `fill prev`"));
+        }
+    };
+    Ok((input.rest().rest(), fill))
 }
 
 fn rename(input: Tokens<'_>) -> Parsed<'_, Vec<(Name, Name)>> {

@@ -1,6 +1,10 @@
 //! The grammar: what texts mean, what is wrong with others, and that nothing makes the parser panic.
 
-use expect_test::{Expect, expect};
+mod habits;
+mod problems;
+mod tokens;
+
+use expect_test::Expect;
 use proptest::prelude::*;
 
 use super::parse;
@@ -40,118 +44,6 @@ fn same(texts: &[(&str, &str)]) {
 fn wrong(text: &str, want: &Expect) {
     let (_, problems) = parse(text);
     want.assert_eq(&diagnostic::render(&problems, text));
-}
-
-#[test]
-fn a_value_after_an_operator_runs_to_white_space() {
-    tokens(
-        "model=anthropic/claude-3-7 url=http://x:80/a?b=c and path != /usr/bin, z>=-1.5e3)",
-        &expect![[r#"
-            word model
-            =
-            value anthropic/claude-3-7
-            word url
-            =
-            value http://x:80/a?b=c
-            word and
-            word path
-            !=
-            value /usr/bin
-            ,
-            word z
-            >=
-            value -1.5e3
-            )"#]],
-    );
-}
-
-#[test]
-fn quotes_and_escapes() {
-    tokens(
-        r#""a \"b\" c:\temp\\" 'it is \n' cs"Exact" `http.status code` `a``b` /re\/gex/i message:/x y/"#,
-        &expect![[r#"
-            quoted "a \"b\" c:\\temp\\"
-            single "it is \\n"
-            exact "Exact"
-            name "http.status code"
-            name "a`b"
-            regex "re/gex" any case
-            word message
-            :
-            regex "x y""#]],
-    );
-}
-
-#[test]
-fn arithmetic_is_arithmetic_only_in_functions_and_set() {
-    tokens(
-        "a-b/c sum(a-b/c*2) | set x = a-b/c | where a-b",
-        &expect![[r#"
-            word a-b/c
-            word sum
-            (
-            word a
-            -
-            word b
-            /
-            word c
-            *
-            word 2
-            )
-            |
-            word set
-            word x
-            =
-            word a
-            -
-            word b
-            /
-            word c
-            |
-            word where
-            word a-b"#]],
-    );
-}
-
-#[test]
-fn a_colon_separates_a_field_only_where_it_can() {
-    tokens(
-        "message:time* 12:30:45 http://x.y/z error: a::b trace:cs\"A b\"",
-        &expect![[r#"
-            word message
-            :
-            value time*
-            word 12:30:45
-            word http://x.y/z
-            word error:
-            word a::b
-            word trace
-            :
-            exact "A b""#]],
-    );
-}
-
-#[test]
-fn what_cannot_be_a_token_is_reported_and_left_out() {
-    tokens(
-        "a && b || c |= \"x\" !d =~ \"open",
-        &expect![[r#"
-            word a
-            word and
-            word b
-            word or
-            word c
-            quoted "x"
-            word d
-            =
-            quoted "open"
-            ! Q0503: `&&` is no operator (help: write `and`)
-            ! Q0503: `||` is no operator (help: write `or`)
-            ! Q0504: `|=` is no operator (help: text is searched by writing it: `"connection timeout"`, or `message contains "..."`)
-            ! Q0502: `!` does not negate (help: write `not` before the term)
-            ! Q0501: `=~` is no operator (help: a regex is matched by `~`: `field ~ /text/i`)
-            ! Q0005: this quote is never closed (help: close it with `"`; a quote inside is written `\"`)"#]],
-    );
 }
 
 #[test]
@@ -210,6 +102,35 @@ fn conditions() {
 }
 
 #[test]
+fn comparisons_context_and_queries_inside() {
+    same(&[
+        ("tokens by model today vs previous", "tokens by model today vs previous"),
+        ("tokens VS PREVIOUS 7d last 1d", "tokens vs previous 7d last 1d"),
+        ("tokens vs previous week this week", "tokens vs previous week this week"),
+        (
+            "tokens last 1d vs since 2026-11-01 until 2026-11-02",
+            "tokens last 1d vs since 2026-11-01 until 2026-11-02",
+        ),
+        ("events x context -5 of session", "events x context -5 +0 of session"),
+        ("context +2 -1", "context -1 +2"),
+        ("context by method", "context by method"),
+        ("tokens per 1h | fill NULL", "tokens per 1h | fill null"),
+        ("session a-b:c/d x", "session a-b:c/d x"),
+        ("explain session \"last\" last 1h", "explain session \"last\" last 1h"),
+        ("values `http.status code`", "values `http.status code`"),
+        (
+            "a in (events where b=1 | set x = a+b*2 | keep x) c=2",
+            "a in (events where b=1 | set x = a + b * 2 | keep x) and c=2",
+        ),
+        (
+            "a not in (session s-1 b in (tokens by b) | keep a)",
+            "a not in (session s-1 b in (tokens by b) | keep a)",
+        ),
+        ("a in (tokens, events) b in (sessions)", "a in (tokens, events) and b in (sessions)"),
+    ]);
+}
+
+#[test]
 fn words_that_open_clauses_end_a_condition() {
     same(&[
         ("events timeout last 1h", "events timeout last 1h"),
@@ -251,426 +172,6 @@ fn measures_and_pipes() {
         ),
         ("events | where count > 5 | bottom 3", "events | where count > 5 | bottom 3"),
     ]);
-}
-
-#[test]
-fn several_problems_are_reported_at_once() {
-    wrong(
-        "tokens wher model= by (model) last 5 | fitler x | stats",
-        &expect![[r#"
-            warning Q0105: `wher` is searched as text
-              tokens wher model= by (model) last 5 | fitler x | stats
-                     ^^^^
-              help: did you mean `where`? quote the word to search for it
-            error Q0401: `5` is no duration
-              tokens wher model= by (model) last 5 | fitler x | stats
-                                                 ^
-              help: a duration needs a unit: 90s, 15m, 24h, 7d, 2w, 1mo
-            error Q0101: unknown pipe `fitler`
-              tokens wher model= by (model) last 5 | fitler x | stats
-                                                     ^^^^^^
-              help: the pipes are where, stats, top, bottom, sort, limit, keep, drop, rename, dedup, set, gap
-            error Q0201: expected a measure, found the end of the query
-              tokens wher model= by (model) last 5 | fitler x | stats
-                                                                     ^
-              help: such as `stats count, avg(latency) by model`"#]],
-    );
-}
-
-#[test]
-fn habits_of_other_languages_get_a_hint() {
-    for (text, want) in [
-        (
-            "select * from events",
-            expect![[r#"
-            error Q0505: a query cannot start with `select`
-              select * from events
-              ^^^^^^
-              help: a query starts with what to report: `events where ...`, `tokens by model last 24h`"#]],
-        ),
-        (
-            "tokens group by model",
-            expect![[r#"
-            error Q0505: `group by` is not part of this language
-              tokens group by model
-                     ^^^^^
-              help: write `by model`"#]],
-        ),
-        (
-            "events order by time",
-            expect![[r#"
-            error Q0505: `order by` is not part of this language
-              events order by time
-                     ^^^^^
-              help: write `sort latency desc`"#]],
-        ),
-        (
-            "events where x is null",
-            expect![[r#"
-            error Q0505: `is null` is not part of this language
-              events where x is null
-                             ^^
-              help: write `field missing` or `field exists`"#]],
-        ),
-        (
-            "events where name starts with \"a\"",
-            expect![[r#"
-            error Q0505: `with` is not part of this operator
-              events where name starts with "a"
-                                       ^^^^
-              help: write `field starts "text"`"#]],
-        ),
-        (
-            "events where x not like y",
-            expect![[r#"
-            error Q0505: `not` stands before the field here
-              events where x not like y
-                             ^^^
-              help: write `not x like ...`"#]],
-        ),
-        (
-            "events -error",
-            expect![[r#"
-            error Q0502: a leading `-` does not exclude
-              events -error
-                     ^^^^^^
-              help: write `not error`; quote text that begins with `-`"#]],
-        ),
-        (
-            "events !error",
-            expect![[r#"
-            error Q0502: `!` does not negate
-              events !error
-                     ^
-              help: write `not` before the term"#]],
-        ),
-        (
-            "events *",
-            expect![[r#"
-            error Q0502: `*` is not needed
-              events *
-                     ^
-              help: without a condition every record is read; `word*` finds words that begin so"#]],
-        ),
-        (
-            "{app=\"x\"} |= \"y\"",
-            expect![[r#"
-            error Q0505: a query cannot start with `{app`
-              {app="x"} |= "y"
-              ^^^^
-              help: labels are fields: `events where app="x" "text"`
-            error Q0504: `|=` is no operator
-              {app="x"} |= "y"
-                        ^^
-              help: text is searched by writing it: `"connection timeout"`, or `message contains "..."`"#]],
-        ),
-        (
-            "events sort -latency",
-            expect![[r#"
-            error Q0505: a leading `-` does not sort downwards
-              events sort -latency
-                          ^^^^^^^^
-              help: write `sort latency desc`"#]],
-        ),
-        (
-            "events | summarize count by x",
-            expect![[r#"
-            error Q0101: unknown pipe `summarize`
-              events | summarize count by x
-                       ^^^^^^^^^
-              help: `stats count by model` groups"#]],
-        ),
-        (
-            "events | count",
-            expect![[r#"
-            error Q0101: unknown pipe `count`
-              events | count
-                       ^^^^^
-              help: `stats count by model` groups"#]],
-        ),
-        (
-            "events last hour",
-            expect![[r#"
-            error Q0401: `last hour` can mean two things
-              events last hour
-                          ^^^^
-              help: `last 1h` ends now; `previous hour` is the one of the calendar"#]],
-        ),
-        (
-            "events since 2h",
-            expect![[r#"
-            error Q0402: `2h` is no point in time
-              events since 2h
-                           ^^
-              help: `last 2h` ends now; `now-2h` is a point in time"#]],
-        ),
-        (
-            "token by model",
-            expect![[r#"
-            warning Q0105: `token` is searched as text
-              token by model
-              ^^^^^
-              help: did you mean `tokens`? quote the word to search for it"#]],
-        ),
-        (
-            "events wher x=1",
-            expect![[r#"
-            warning Q0105: `wher` is searched as text
-              events wher x=1
-                     ^^^^
-              help: did you mean `where`? quote the word to search for it"#]],
-        ),
-        (
-            "tokens by model operation",
-            expect![[r#"
-            warning Q0205: `operation` is searched as text
-              tokens by model operation
-                              ^^^^^^^^^
-              help: keys are separated by commas and `top` needs `by`; text is clearer in quotes"#]],
-        ),
-    ] {
-        wrong(text, &want);
-    }
-}
-
-#[test]
-fn parts_of_the_language_that_are_not_there_yet_say_so() {
-    for (text, want) in [
-        (
-            "profile events",
-            expect![[r#"
-            error Q0903: `profile` is not supported yet
-              profile events
-              ^^^^^^^
-              help: `explain` shows the plan; every answer carries its own `stats`"#]],
-        ),
-        (
-            "tokens vs previous",
-            expect![[r#"
-            error Q0903: `vs` is not supported yet
-              tokens vs previous
-                     ^^
-              help: run the query once for each range"#]],
-        ),
-        (
-            "events x context -5 +5",
-            expect![[r#"
-            error Q0903: `context` is not supported yet
-              events x context -5 +5
-                       ^^^^^^^
-              help: `events around TIME +-1m` shows what happened nearby; quote the word to search for it"#]],
-        ),
-        (
-            "events rate(x), histogram(y)",
-            expect![[r#"
-            error Q0904: `rate` is not supported yet
-              events rate(x), histogram(y)
-                     ^^^^
-              help: `count per 1m` counts by the minute
-            error Q0904: `histogram` is not supported yet
-              events rate(x), histogram(y)
-                              ^^^^^^^^^
-              help: `p50`, `p90`, `p99` describe a distribution"#]],
-        ),
-        (
-            "events approx_p99(x)",
-            expect![[r#"
-            error Q0904: `approx_p99` is not supported yet
-              events approx_p99(x)
-                     ^^^^^^^^^^
-              help: `p50`, `p99` and the like are exact"#]],
-        ),
-        (
-            "events session in (events where x=1)",
-            expect![[r#"
-            error Q0905: a query inside `in (...)` is not supported yet
-              events session in (events where x=1)
-                                        ^^^^^
-              help: run the inner query first and list its values: `session in (a, b)`"#]],
-        ),
-        (
-            "events | parse \"a {b}\"",
-            expect![[r#"
-            error Q0903: `parse` is not supported yet
-              events | parse "a {b}"
-                       ^^^^^
-              help: fields are taken from JSON, CSV and known formats at import"#]],
-        ),
-        (
-            "tokens per 1h | fill 0",
-            expect![[r#"
-            error Q0903: `fill` is not supported yet
-              tokens per 1h | fill 0
-                              ^^^^
-              help: buckets with no record are left out"#]],
-        ),
-    ] {
-        wrong(text, &want);
-    }
-}
-
-#[test]
-fn grammar_problems_have_a_place_and_help() {
-    for (text, want) in [
-        (
-            "events where",
-            expect![[r#"
-            error Q0201: expected a condition, found the end of the query
-              events where
-                          ^
-              help: such as `level >= error` or `model = llama3.2`"#]],
-        ),
-        (
-            "events where and x",
-            expect![[r#"
-            error Q0201: expected a condition, found `and`
-              events where and x
-                           ^^^
-              help: such as `level >= error` or `model = llama3.2`"#]],
-        ),
-        (
-            "events where a=1 or",
-            expect![[r#"
-            error Q0201: no condition follows `or`
-              events where a=1 or
-                               ^^
-              help: quote the word to search for it"#]],
-        ),
-        (
-            "events where (a=1",
-            expect![[r#"
-            error Q0203: this `(` is never closed
-              events where (a=1
-                           ^
-              help: add `)`"#]],
-        ),
-        (
-            "events where a=1)",
-            expect![[r#"
-            error Q0203: this `)` closes nothing
-              events where a=1)
-                              ^
-              help: quote a value that holds a parenthesis"#]],
-        ),
-        (
-            "events where =5",
-            expect![[r#"
-            error Q0201: expected a condition, found `=`
-              events where =5
-                           ^
-              help: such as `level >= error` or `model = llama3.2`"#]],
-        ),
-        (
-            "events where x in (a b)",
-            expect![[r#"
-            error Q0204: values are separated by commas
-              events where x in (a b)
-                                   ^
-              help: `model in (a, b)`; quote a value that holds a space"#]],
-        ),
-        (
-            "events where x=(a or b)",
-            expect![[r#"
-            error Q0201: no value follows `=`
-              events where x=(a or b)
-                            ^
-              help: several values are written `field in (a, b)`"#]],
-        ),
-        (
-            "events where a=1 where b=2",
-            expect![[r#"
-            error Q0202: where is given twice
-              events where a=1 where b=2
-                               ^^^^^^^^^
-              help: join conditions with `and`"#]],
-        ),
-        (
-            "events last 1h today",
-            expect![[r#"
-            error Q0202: a time clause is given twice
-              events last 1h today
-                             ^^^^^
-              help: a query has one range: `since ... until ...`"#]],
-        ),
-        (
-            "events sum by x",
-            expect![[r#"
-            warning Q0105: `sum` is searched as text
-              events sum by x
-                     ^^^
-              help: a function needs a field: `sum(latency)`; text is clearer in quotes"#]],
-        ),
-        (
-            "events sum(a, b)",
-            expect![[r#"
-            error Q0204: a function takes one argument
-              events sum(a, b)
-                          ^
-              help: write one measure for each: `sum(a), sum(b)`"#]],
-        ),
-        (
-            "events sum(a",
-            expect![[r#"
-            error Q0203: this `(` is never closed
-              events sum(a
-                        ^
-              help: add `)`"#]],
-        ),
-        (
-            "events top five by x",
-            expect![[r#"
-            error Q0303: expected how many, found `five`
-              events top five by x
-                         ^^^^
-              help: a whole number such as 5 or 10k"#]],
-        ),
-        (
-            "events | | limit 5",
-            expect![[r#"
-            error Q0201: nothing follows this `|`
-              events | | limit 5
-                     ^
-              help: after `|` stands one of where, stats, top, sort, limit, keep"#]],
-        ),
-        (
-            "events | limit 5 6",
-            expect![[r#"
-            error Q0204: `6` cannot stand here; expected `|` or the end of the query
-              events | limit 5 6
-                               ^"#]],
-        ),
-        (
-            "events `a",
-            expect![[r#"
-            error Q0005: this backtick is never closed
-              events `a
-                     ^
-              help: close the name with a backtick
-            error Q0204: a field alone is no condition
-              events `a
-                     ^^
-              help: ``a` exists` tests that it is there; text goes in double quotes"#]],
-        ),
-        (
-            "events `a`",
-            expect![[r#"
-            error Q0204: a field alone is no condition
-              events `a`
-                     ^^^
-              help: ``a` exists` tests that it is there; text goes in double quotes"#]],
-        ),
-        ("events message:", expect![[r#""#]]),
-        (
-            "events by",
-            expect![[r#"
-            error Q0201: expected a field name, found the end of the query
-              events by
-                       ^
-              help: separate names with commas; put a keyword in backticks"#]],
-        ),
-    ] {
-        wrong(text, &want);
-    }
 }
 
 #[test]
@@ -766,6 +267,18 @@ proptest! {
 
 /// Words of queries, whole and broken.
 const WORDS: &[&str] = &[
+    "vs previous",
+    "vs yesterday",
+    "context -3",
+    "+2",
+    "of",
+    "session",
+    "in (events x=1",
+    "in (sessions by",
+    "| fill 0",
+    "| gap",
+    "share()",
+    "values",
     "events",
     "tokens",
     "where",

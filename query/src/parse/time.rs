@@ -9,6 +9,15 @@ use crate::units;
 
 const MOMENTS: &str = "such as 2026-11-22, 2026-11-22T10:15Z, now-2h or seconds since 1970";
 
+/// The words that open a time clause, but for `all time`.
+pub(super) const OPENERS: [&str; 10] =
+    ["last", "since", "until", "between", "on", "today", "yesterday", "this", "previous", "around"];
+
+/// Whether a unit of the calendar stands here.
+pub(super) fn is_unit(input: Tokens<'_>) -> bool {
+    input.first().and_then(unit_of).is_some()
+}
+
 /// A time clause; the first word is known to open one.
 pub(super) fn time(input: Tokens<'_>) -> Parsed<'_, Time> {
     let Some(first) = input.first() else { return other() };

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use jiff::tz::TimeZone;
 use logq_engine::Predicate;
 
-use super::{Arith, Condition, Direction, Group, Measure, Operation, Plan, Sort, Stage};
+use super::{Arith, Around, Condition, Direction, Group, Measure, Operation, Plan, Sort, Stage};
 use crate::ast::{Name, Place, Value};
 use crate::calendar;
 use crate::functions::Function;
@@ -34,8 +34,23 @@ impl Plan {
         if buckets && self.zone != TimeZone::UTC {
             text.push_str(&format!(" tz {}", calendar::zone_name(&self.zone)));
         }
+        let compared = stages.iter().any(|stage| matches!(stage, Stage::Versus(_)));
         for stage in stages {
             match stage {
+                // What reads again is a clause, and so are the groups that are compared.
+                Stage::Around(around) => text.push_str(&format!(" {around}")),
+                Stage::Group(group) if compared => {
+                    let stats = group.to_string();
+                    text.push_str(stats.strip_prefix("stats").unwrap_or(&stats));
+                }
+                Stage::Versus(versus) => {
+                    let when = |word: &str, end: Option<i64>| {
+                        end.map(|end| format!(" {word} {}", json::time_text(end))).unwrap_or_default()
+                    };
+                    let (from, until) = (versus.before.from, versus.before.until);
+                    let all = if from.is_none() && until.is_none() { " all time" } else { "" };
+                    text.push_str(&format!(" vs{}{}{all}", when("since", from), when("until", until)));
+                }
                 Stage::Sort(sort) => {
                     text.push_str(&format!(" | {}", Stage::Sort(Sort { first: None, ..sort.clone() })));
                 }
@@ -139,6 +154,22 @@ impl Display for Stage {
             Self::Dedup(names) => write!(f, "dedup by {}", all_named(names)),
             Self::Set(name, value) => write!(f, "set {} = {value}", named(name)),
             Self::Gap => f.write_str("gap"),
+            Self::Around(around) => write!(f, "{around}"),
+            Self::Versus(versus) => {
+                let end = |end: Option<i64>| end.map_or_else(|| "open".to_owned(), json::time_text);
+                write!(f, "vs the same from {} until {}", end(versus.before.from), end(versus.before.until))
+            }
+            Self::Fill(filling) => write!(f, "{}", filling.fill),
+        }
+    }
+}
+
+impl Display for Around {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "context -{} +{}", self.before, self.after)?;
+        match &self.of {
+            Some(field) => write!(f, " of {}", named(field)),
+            None => Ok(()),
         }
     }
 }

@@ -1,0 +1,53 @@
+//! Queries inside of conditions: where they are.
+
+use super::{Clause, Expr, Name, Pipe, Query, Term, Value};
+
+/// What is shown a query inside of another: the field that it is for, itself, and where its values go.
+type VisitQuery<'v, E> = dyn FnMut(&Name, &mut Query, &mut Option<Vec<Value>>) -> Result<(), E> + 'v;
+
+impl Expr {
+    /// Visits every query inside, with the field that it is for and where its values go.
+    pub(crate) fn queries<E>(&mut self, visit: &mut VisitQuery<'_, E>) -> Result<(), E> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter_mut().try_for_each(|part| part.queries(visit)),
+            Self::Not(inner) => inner.queries(visit),
+            Self::Term(Term::InQuery { field, query, values, .. }) => visit(field, query, values),
+            Self::Term(_) => Ok(()),
+        }
+    }
+
+    /// Whether there is a query inside.
+    pub(crate) fn has_query(&self) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::has_query),
+            Self::Not(inner) => inner.has_query(),
+            Self::Term(term) => matches!(term, Term::InQuery { .. }),
+        }
+    }
+}
+
+impl Query {
+    /// Every condition of the query, but for those of queries inside.
+    pub(crate) fn conditions(&mut self) -> Vec<&mut Expr> {
+        let mut all = Vec::new();
+        for clause in &mut self.clauses {
+            match clause {
+                Clause::Where(expr, _) | Clause::Text(expr, _) => all.push(expr),
+                Clause::Measures(measures, _) => {
+                    all.extend(measures.iter_mut().filter_map(|m| m.condition.as_mut()));
+                }
+                _ => {}
+            }
+        }
+        for pipe in &mut self.pipes {
+            match pipe {
+                Pipe::Where(expr, _) => all.push(expr),
+                Pipe::Stats(stats) => {
+                    all.extend(stats.measures.iter_mut().filter_map(|m| m.condition.as_mut()));
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+}
