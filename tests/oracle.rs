@@ -14,6 +14,10 @@ use crate::real::whole_data;
 
 /// Queries in one run.
 const QUERIES: u64 = 200;
+/// Queries of several steps in one run.
+const DEEP_QUERIES: u64 = 2_000;
+/// Records that these are about.
+const ROWS: usize = 250;
 const NUMBERS: [&str; 4] = ["prompt_tokens", "response_tokens", "cache_read_input_tokens", "content_chars"];
 const TEXTS: [&str; 6] = ["model", "kind", "session", "version", "stop_reason", "service_tier"];
 /// Names in the file whose field has another name.
@@ -56,15 +60,19 @@ fn nanoseconds(stamp: &str) -> i64 {
     i64::try_from(stamp.as_nanosecond()).unwrap()
 }
 
+/// The lines of a file, which may be compressed.
+fn read(file: &Path) -> String {
+    let bytes = std::fs::read(file).unwrap();
+    if file.extension().is_none_or(|extension| extension != "gz") {
+        return String::from_utf8(bytes).unwrap();
+    }
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    text
+}
+
 impl Data {
-    fn load(file: &Path) -> Self {
-        let mut text = String::new();
-        let bytes = std::fs::read(file).unwrap();
-        if file.extension().is_some_and(|extension| extension == "gz") {
-            flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
-        } else {
-            text = String::from_utf8(bytes).unwrap();
-        }
+    fn load(text: &str) -> Self {
         let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let sqlite = Connection::open_in_memory().unwrap();
         let columns = [&["message_id"], &NUMBERS[..], &TEXTS[..]].concat();
@@ -107,10 +115,82 @@ impl Data {
     }
 }
 
+/// A text as both languages take it between quotes.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':') { c } else { 'x' })
+        .collect()
+}
+
+/// A part of a value: from its beginning, its end, or anywhere.
+fn like(data: &Data, random: &mut Random) -> (String, String) {
+    let name = random.pick(&TEXTS);
+    let value = plain(&text(data, random, name));
+    let from = random.below(value.len().max(1));
+    let (head, tail) = value.split_at(from.min(value.len()));
+    let (upper, lower) = (tail.to_uppercase(), tail.to_lowercase());
+    match random.below(5) {
+        0 if !tail.is_empty() => {
+            (format!("{name} ends \"{upper}\""), format!("coalesce({name} like '%{lower}', 0)"))
+        }
+        1 if !head.is_empty() => {
+            (format!("{name} starts \"{head}\""), format!("coalesce({name} like '{head}%', 0)"))
+        }
+        2 => (format!("{name} like \"*{upper}\""), format!("coalesce({name} like '%{lower}', 0)")),
+        3 => (
+            format!("not {name} like \"{head}?{}\"", tail.get(1..).unwrap_or_default()),
+            format!("(not coalesce({name} like '{head}_{}', 0))", tail.get(1..).unwrap_or_default()),
+        ),
+        _ => (format!("{name} like \"{head}*\""), format!("coalesce({name} like '{head}%', 0)")),
+    }
+}
+
+/// Numbers in a list, outside of a range, and values that another query gives.
+fn sets(data: &Data, random: &mut Random, depth: usize) -> (String, String) {
+    let number = random.pick(&NUMBERS);
+    let mut values: Vec<i64> = (0..3).map(|_| data.value(random, number).as_i64().unwrap_or(0)).collect();
+    let not = random.pick(&["", "not "]);
+    match random.below(if depth == 0 { 2 } else { 3 }) {
+        0 => {
+            let list = values.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+            (format!("{number} {not}in ({list})"), format!("coalesce({number} {not}in ({list}), 0)"))
+        }
+        1 => {
+            values.sort_unstable();
+            let (low, high) = (values[0], values[2]);
+            (
+                format!("{number} {not}between {low} and {high}"),
+                format!("coalesce({number} {not}between {low} and {high}, 0)"),
+            )
+        }
+        _ => {
+            let name = random.pick(&TEXTS);
+            let (ours, theirs) = condition(data, random, depth - 1);
+            let (our_values, their_values) = match random.below(3) {
+                0 => (format!("events where {ours} by {name}"), "1".to_owned()),
+                1 => (format!("events where {ours} | keep {name}"), "1".to_owned()),
+                _ => (
+                    format!("events where {ours} count by {name} | where count > 2"),
+                    "count(*) > 2".to_owned(),
+                ),
+            };
+            let inner = format!(
+                "select {name} from t where {theirs} and {name} is not null group by {name} having {their_values}"
+            );
+            (
+                format!("{name} {not}in ({our_values})"),
+                format!("({name} is not null and {name} {not}in ({inner}))"),
+            )
+        }
+    }
+}
+
 /// A condition, in both languages.
 fn condition(data: &Data, random: &mut Random, depth: usize) -> (String, String) {
-    let choice = if depth == 0 { 3 + random.below(7) } else { random.below(10) };
+    let choice = if depth == 0 { 3 + random.below(9) } else { random.below(12) };
     match choice {
+        9 => like(data, random),
+        10 => sets(data, random, depth),
         0 | 1 => {
             let (left, right) = (condition(data, random, depth - 1), condition(data, random, depth - 1));
             let word = random.pick(&["and", "or"]);
@@ -284,6 +364,166 @@ fn question(data: &Data, random: &mut Random) -> Question {
     }
 }
 
+/// The two smallest parts of an order: largest first or smallest first; what is missing comes last.
+fn order(random: &mut Random, name: &str) -> (String, String) {
+    match random.below(2) {
+        0 => (format!("{name} desc"), format!("{name} is null, {name} desc")),
+        _ => (name.to_owned(), format!("{name} is null, {name}")),
+    }
+}
+
+/// Arithmetic over numbers, in both languages.
+fn arithmetic(random: &mut Random, depth: usize) -> (String, String) {
+    if depth == 0 || random.below(4) == 0 {
+        return match random.below(4) {
+            0 => {
+                let number = (1 + random.below(9)).to_string();
+                (number.clone(), number)
+            }
+            _ => {
+                let number = random.pick(&NUMBERS);
+                (number.to_owned(), number.to_owned())
+            }
+        };
+    }
+    let (left, right) = (arithmetic(random, depth - 1), arithmetic(random, depth - 1));
+    match random.below(4) {
+        // Real division, not that of integers.
+        0 => (format!("({} / {})", left.0, right.0), format!("({} * 1.0 / {})", left.1, right.1)),
+        other => {
+            let sign = ["+", "-", "*"][other - 1];
+            (format!("({} {sign} {})", left.0, right.0), format!("({} {sign} {})", left.1, right.1))
+        }
+    }
+}
+
+/// A question that goes through several steps.
+fn deep(data: &Data, random: &mut Random) -> Question {
+    let (ours, theirs) = condition(data, random, 2);
+    let (our_time, their_time) = range(data, random);
+    let (ours, theirs) = (format!("where {ours}{our_time}"), format!("from t where {theirs}{their_time}"));
+    let (number, key) = (random.pick(&NUMBERS), random.pick(&TEXTS));
+    let count = 1 + random.below(12);
+    let columns = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    match random.below(8) {
+        0 => {
+            let (word, direction) = [("top", "desc"), ("bottom", "asc")][random.below(2)];
+            Question {
+                ours: format!("events {ours} sum({number}) as s, count by {key} {word} {count} by s"),
+                theirs: format!(
+                    "select {key}, sum({number}) as s, count(*) {theirs} group by {key} \
+                     order by s is null, s {direction}, {key} is null, {key} limit {count}"
+                ),
+                columns: columns(&[key, "s", "count"]),
+                ordered: true,
+            }
+        }
+        1 => {
+            let (low, high) = (random.below(20), data.value(random, number).as_i64().unwrap_or(0));
+            let word = random.pick(&["and", "or"]);
+            Question {
+                ours: format!(
+                    "events {ours} | stats count, max({number}) as m by {key} | where count > {low} {word} m <= {high} | limit all"
+                ),
+                theirs: format!(
+                    "select {key}, count(*) as c, max({number}) as m {theirs} group by {key} \
+                     having c > {low} {word} coalesce(m <= {high}, 0)"
+                ),
+                columns: columns(&[key, "count", "m"]),
+                ordered: false,
+            }
+        }
+        2 => {
+            let other = random.pick(&TEXTS);
+            if other == key {
+                return deep(data, random);
+            }
+            let (first, second) = (order(random, "m"), order(random, "count"));
+            Question {
+                ours: format!(
+                    "events {ours} | stats count, min({number}) as m by {key}, {other} | sort {}, {} | limit {count}",
+                    first.0, second.0
+                ),
+                theirs: format!(
+                    "select {key}, {other}, count(*) as count, min({number}) as m {theirs} group by {key}, {other} \
+                     order by {}, {}, {key} is null, {key}, {other} is null, {other} limit {count}",
+                    first.1, second.1
+                ),
+                columns: columns(&[key, other, "count", "m"]),
+                ordered: true,
+            }
+        }
+        3 => Question {
+            ours: format!("events {ours} | dedup by {key} | keep {key}, message_id | limit all"),
+            theirs: format!(
+                "select {key}, message_id from (select *, rowid as r, row_number() over \
+                 (partition by {key} order by time desc, rowid desc) as place {theirs}) where place = 1 order by time, r"
+            ),
+            columns: columns(&[key, "message_id"]),
+            ordered: true,
+        },
+        4 => {
+            let (our_sum, their_sum) = arithmetic(random, 2);
+            let by = order(random, "x");
+            Question {
+                ours: format!(
+                    "events {ours} | set x = {our_sum} | sort {} | limit {count} | keep x, message_id",
+                    by.0
+                ),
+                theirs: format!(
+                    "select x, message_id from (select *, rowid as r, {their_sum} as x {theirs}) order by {}, time, r limit {count}",
+                    by.1
+                ),
+                columns: columns(&["x", "message_id"]),
+                ordered: true,
+            }
+        }
+        5 => {
+            let (our_if, their_if) = condition(data, random, 1);
+            let (our_sum, their_sum) = arithmetic(random, 2);
+            Question {
+                ours: format!(
+                    "events {ours} count if ({our_if}) as some, sum({number}) if ({our_if}) as part, share() as share, \
+                     count({our_sum}) as there, distinct({number}) as kinds by {key} limit all"
+                ),
+                theirs: format!(
+                    "select {key}, count(case when {their_if} then 1 end), sum(case when {their_if} then {number} end), \
+                     count(*) * 1.0 / sum(count(*)) over (), count({their_sum}), count(distinct {number}) {theirs} group by {key}"
+                ),
+                columns: columns(&[key, "some", "part", "share", "there", "kinds"]),
+                ordered: false,
+            }
+        }
+        6 => {
+            let other = if key == "version" { "model" } else { "version" };
+            Question {
+                ours: format!(
+                    "events {ours} | stats sum({number}) as s, count as n by {key}, {other} | \
+                 stats sum(s) as total, max(n) as most, count as groups, count(s) as known by {key} | limit all"
+                ),
+                theirs: format!(
+                    "select {key}, sum(s), max(n), count(*), count(s) from (select {key}, {other}, sum({number}) as s, \
+                 count(*) as n {theirs} group by {key}, {other}) group by {key}"
+                ),
+                columns: columns(&[key, "total", "most", "groups", "known"]),
+                ordered: false,
+            }
+        }
+        _ => {
+            let by = order(random, number);
+            Question {
+                ours: format!("events {ours} sort {}, message_id limit {count}", by.0),
+                theirs: format!(
+                    "select {number}, message_id {theirs} order by {}, message_id, time, rowid limit {count}",
+                    by.1
+                ),
+                columns: columns(&[number, "message_id"]),
+                ordered: true,
+            }
+        }
+    }
+}
+
 /// Values are equal; computed numbers to the last bits of a sum that SQLite does in floating point.
 fn same(ours: &Value, theirs: &Value) -> bool {
     match (ours.as_f64(), theirs.as_f64()) {
@@ -292,16 +532,10 @@ fn same(ours: &Value, theirs: &Value) -> bool {
     }
 }
 
-#[test]
-fn two_hundred_random_queries_agree_with_sqlite() {
-    let whole = whole_data().map(|folder| folder.join("llm_traces/claude_code_calls/calls.jsonl.gz"));
-    let excerpt = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/claude_code.jsonl");
-    let file = whole.unwrap_or(excerpt);
-    let data = Data::load(&file);
-    let place = Place::new();
+/// The same data three times: as it was imported, sealed, and in the archive.
+fn stores(place: &Place, file: &Path) -> [logq_engine::Store; 3] {
     place.run(["import", file.to_str().unwrap()]).good();
-    // The same data three times: as it was imported, sealed, and in the archive.
-    let stores = ["active", "sealed", "archived"].map(|layout| {
+    ["active", "sealed", "archived"].map(|layout| {
         let dir = place.store().with_extension(layout);
         copy(&place.store(), &dir);
         let options = logq_engine::Options { maintain: false, word_index_min: 0, ..Default::default() };
@@ -312,52 +546,97 @@ fn two_hundred_random_queries_agree_with_sqlite() {
             _ => {}
         }
         store
-    });
-    let [store, sealed, archived] = &stores;
-    let session = Session { shape: RowShape::Full, ..Session::default() };
+    })
+}
+
+/// Our answer from a store, without what it took.
+fn answer(store: &logq_engine::Store, query: &Query, rules: &[Rule], context: &str) -> Value {
+    let session = Session { shape: RowShape::Full, rules: rules.to_vec(), ..Session::default() };
+    let answer = query.run(store, &session).unwrap_or_else(|error| panic!("{context}\n{error}"));
+    let mut answer: Value = serde_json::from_str(&answer.to_json()).unwrap();
+    answer["stats"] = Value::Null;
+    answer
+}
+
+/// Panics where our answer is another one than that of SQLite; says whether there was one to compare.
+fn agree(data: &Data, question: &Question, answer: &Value, context: &str) -> bool {
+    let mut ours: Vec<Vec<Value>> = answer["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| question.columns.iter().map(|name| row[name].clone()).collect())
+        .collect();
+    let mut theirs = data.ask(&question.theirs);
+    if !question.ordered {
+        // An average may print differently: rows are paired by everything else.
+        let float = |name: &String| name == "avg" || name == "share";
+        let exact = |row: &Vec<Value>| {
+            let kept = row.iter().zip(&question.columns).filter(|(_, name)| !float(name));
+            kept.map(|(value, _)| format!("{value} ")).collect::<String>()
+        };
+        ours.sort_by_cached_key(exact);
+        theirs.sort_by_cached_key(exact);
+    }
+    assert_eq!(ours.len(), theirs.len(), "{context}");
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        let agree = ours.iter().zip(theirs).all(|(ours, theirs)| same(ours, theirs));
+        assert!(agree, "{context}\n  ours   {ours:?}\n  theirs {theirs:?}");
+    }
+    !theirs.is_empty()
+}
+
+/// The calls of a coding agent: all of them where the data is there, else the excerpt.
+fn calls() -> std::path::PathBuf {
+    let whole = whole_data().map(|folder| folder.join("llm_traces/claude_code_calls/calls.jsonl.gz"));
+    whole.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/claude_code.jsonl"))
+}
+
+#[test]
+fn two_hundred_random_queries_agree_with_sqlite() {
+    let file = calls();
+    let data = Data::load(&read(&file));
+    let place = Place::new();
+    let [store, sealed, archived] = &stores(&place, &file);
     let mut answered = 0;
     for seed in 1..=QUERIES {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let question = question(&data, &mut random);
         let context = format!("seed {seed}\n  {}\n  {}", question.ours, question.theirs);
         let query = Query::parse(&question.ours).unwrap_or_else(|error| panic!("{context}\n{error}"));
-        let ask = |store, rules: &[Rule]| {
-            let session = Session { rules: rules.to_vec(), ..session.clone() };
-            let answer = query.run(store, &session).unwrap_or_else(|error| panic!("{context}\n{error}"));
-            let mut answer: Value = serde_json::from_str(&answer.to_json()).unwrap();
-            answer["stats"] = Value::Null;
-            answer
-        };
-        let answer = ask(store, &Rule::ALL);
+        let ours = answer(store, &query, &Rule::ALL, &context);
         for other in [sealed, archived] {
-            assert_eq!(ask(other, &Rule::ALL), answer, "{context}");
-            assert_eq!(ask(other, &[]), answer, "{context}, without rules");
+            assert_eq!(answer(other, &query, &Rule::ALL, &context), ours, "{context}");
+            assert_eq!(answer(other, &query, &[], &context), ours, "{context}, without rules");
         }
-        let mut ours: Vec<Vec<Value>> = answer["rows"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|row| question.columns.iter().map(|name| row[name].clone()).collect())
-            .collect();
-        let mut theirs = data.ask(&question.theirs);
-        if !question.ordered {
-            // An average may print differently: rows are paired by everything else.
-            let average = question.columns.iter().position(|name| name == "avg");
-            let exact = |row: &Vec<Value>| {
-                let kept = row.iter().enumerate().filter(|(at, _)| Some(*at) != average);
-                kept.map(|(_, value)| format!("{value} ")).collect::<String>()
-            };
-            ours.sort_by_cached_key(exact);
-            theirs.sort_by_cached_key(exact);
-        }
-        assert_eq!(ours.len(), theirs.len(), "{context}");
-        for (ours, theirs) in ours.iter().zip(&theirs) {
-            let agree = ours.iter().zip(theirs).all(|(ours, theirs)| same(ours, theirs));
-            assert!(agree, "{context}\n  ours   {ours:?}\n  theirs {theirs:?}");
-        }
-        answered += usize::from(!theirs.is_empty());
+        answered += usize::from(agree(&data, &question, &ours, &context));
     }
     assert!(100 < answered, "only {answered} questions had an answer to compare");
+}
+
+/// Many small questions find what few large ones do not: several steps over some of the same records.
+#[test]
+fn two_thousand_random_queries_of_several_steps_agree_with_sqlite() {
+    let text = read(&calls());
+    let lines: Vec<&str> = text.lines().collect();
+    let step = lines.len().div_ceil(ROWS).max(1);
+    let some: String = lines.iter().step_by(step).map(|line| format!("{line}\n")).collect();
+    let data = Data::load(&some);
+    let place = Place::new();
+    let file = place.write("some.jsonl", &some);
+    let stores = stores(&place, &file);
+    let mut answered = 0;
+    let first = std::env::var("LOGQ_TEST_SEED").map_or(0, |seed| seed.parse().unwrap());
+    for seed in first + 1..=first + DEEP_QUERIES {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let question = if seed % 4 == 0 { question(&data, &mut random) } else { deep(&data, &mut random) };
+        let context = format!("seed {seed}\n  {}\n  {}", question.ours, question.theirs);
+        let query = Query::parse(&question.ours).unwrap_or_else(|error| panic!("{context}\n{error}"));
+        let [one, other] = [random.below(3), random.below(3)].map(|at| &stores[at]);
+        let ours = answer(one, &query, &Rule::ALL, &context);
+        assert_eq!(answer(other, &query, &[], &context), ours, "{context}, without rules");
+        answered += usize::from(agree(&data, &question, &ours, &context));
+    }
+    assert!(1_000 < answered, "only {answered} questions had an answer to compare");
 }
 
 /// Copies a store that nobody writes to.
