@@ -1,0 +1,246 @@
+//! Calls of models: what was asked and answered, how many tokens that was and what it cost.
+//!
+//! What a provider reports counts; where it reports nothing, the texts are counted before the event is appended, and what
+//! is not exact says so in `estimated_tokens` and `count_method`. A call whose price nobody knows has no `cost`, which
+//! is not a cost of 0: `cost_state` says `unpriced`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logq_engine::{Event, RecordId, Result, Store, Value, Writer};
+use logq_tokens::{Bucket, Call, Cost, Count, Counter, Mode, Prices, State, Tokenizer, Usage};
+
+use crate::memory::int;
+
+/// Logs calls of models, as events of kind `ai`, and what was done to their contexts, of kind `context`.
+#[derive(Clone)]
+pub struct AiLogger {
+    store: Store,
+    writer: Writer,
+    counter: Arc<Counter>,
+    prices: Arc<Prices>,
+    keep_texts: bool,
+}
+
+/// One call of a model. What is not known stays `None`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AiOperation<'a> {
+    /// What the call was for.
+    pub operation: &'a str,
+    /// The model as it was billed.
+    pub model: &'a str,
+    /// Who served it; `ollama` and other local ones cost nothing.
+    pub provider: Option<&'a str>,
+    /// What was asked.
+    pub prompt: Option<&'a str>,
+    /// What was answered.
+    pub response: Option<&'a str>,
+    /// The usage that the provider reported. Without it the texts are counted.
+    pub usage: Option<&'a Usage>,
+    /// What sort of context the call had.
+    pub context_type: Option<&'a str>,
+    /// The conversation.
+    pub session: Option<&'a str>,
+    /// On whose behalf.
+    pub user: Option<&'a str>,
+    /// From the request to the last token.
+    pub latency: Option<Duration>,
+    /// How it was billed.
+    pub mode: Mode,
+    /// When it began, in nanoseconds since 1970; without it the event has the time of its arrival.
+    pub time_ns: Option<i64>,
+}
+
+impl<'a> AiOperation<'a> {
+    /// A call of which nothing else is known.
+    #[must_use]
+    pub fn new(operation: &'a str, model: &'a str) -> Self {
+        Self { operation, model, ..Self::default() }
+    }
+}
+
+impl std::fmt::Debug for AiLogger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AiLogger").field("keep_texts", &self.keep_texts).finish_non_exhaustive()
+    }
+}
+
+impl AiLogger {
+    /// A logger that appends to the store with this writer, and prices calls with the built-in table.
+    #[must_use]
+    pub fn new(store: &Store, writer: Writer) -> Self {
+        Self {
+            store: store.clone(),
+            writer,
+            counter: Arc::default(),
+            prices: Arc::new(Prices::built_in().clone()),
+            keep_texts: true,
+        }
+    }
+
+    /// Prices calls with another table.
+    #[must_use]
+    pub fn prices(self, prices: Prices) -> Self {
+        Self { prices: Arc::new(prices), ..self }
+    }
+
+    /// Counts prompts and responses, and does not store them.
+    #[must_use]
+    pub fn without_texts(self) -> Self {
+        Self { keep_texts: false, ..self }
+    }
+
+    /// A call of a model.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn operation(&self, call: &AiOperation<'_>) -> Result<RecordId> {
+        let mut event = Event::ai(call.operation).model(call.model);
+        if let Some(time) = call.time_ns {
+            event = event.at(time);
+        }
+        let words = [
+            ("provider", call.provider),
+            ("session", call.session),
+            ("user", call.user),
+            ("context_type", call.context_type),
+            ("prompt", call.prompt.filter(|_| self.keep_texts)),
+            ("response", call.response.filter(|_| self.keep_texts)),
+        ];
+        for (name, text) in words {
+            if let Some(text) = text {
+                event.set(name, Value::Str(text));
+            }
+        }
+        if let Some(latency) = call.latency {
+            event = event.latency(latency);
+        }
+        match call.usage {
+            Some(usage) => self.put(&mut event, call, usage),
+            None => {
+                let (usage, method) = self.counted(call);
+                self.put(&mut event, call, &usage);
+                if let Some(method) = method {
+                    event.set("count_method", Value::Str(&method.to_string()));
+                }
+            }
+        }
+        self.writer.append(&event)
+    }
+
+    /// Tokens that were used, as the provider reported them.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn track_token_usage(
+        &self,
+        operation: &str,
+        prompt_tokens: u64,
+        response_tokens: u64,
+        model: &str,
+    ) -> Result<RecordId> {
+        let mut usage = Usage::default();
+        usage.set(Bucket::InUncached, prompt_tokens, State::Reported);
+        usage.set(Bucket::OutText, response_tokens, State::Reported);
+        self.operation(&AiOperation { usage: Some(&usage), ..AiOperation::new(operation, model) })
+    }
+
+    /// A context was made smaller; sizes are in tokens. One that grew is logged as it is.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn context_optimization(
+        &self,
+        original_size: u64,
+        optimized_size: u64,
+        context_type: &str,
+        method: &str,
+    ) -> Result<RecordId> {
+        let event = Event::new()
+            .kind("context")
+            .field("operation", "context_optimization")
+            .field("original_size", int(original_size))
+            .field("optimized_size", int(optimized_size))
+            .field("context_type", context_type)
+            .field("method", method);
+        self.writer.append(&event)
+    }
+
+    /// The usage of a call whose provider said nothing, by its texts; and how it was counted.
+    fn counted(&self, call: &AiOperation<'_>) -> (Usage, Option<Count>) {
+        let tokenizer = Tokenizer::of_model(call.model);
+        let mut usage = Usage::default();
+        let mut method: Option<Count> = None;
+        for (bucket, text) in [(Bucket::InUncached, call.prompt), (Bucket::OutText, call.response)] {
+            let Some(text) = text else { continue };
+            let count = self.counter.count(text, tokenizer);
+            let state = if count.is_exact() { State::Reported } else { State::Estimated };
+            usage.set(bucket, count.tokens, state);
+            // The less exact of the two speaks for both.
+            method = match method {
+                Some(first) if !first.is_exact() => Some(first),
+                _ => Some(count),
+            };
+        }
+        (usage, method)
+    }
+
+    /// Puts tokens and cost into an event. What is absent has no field.
+    fn put(&self, event: &mut Event, call: &AiOperation<'_>, usage: &Usage) {
+        let has = |buckets: &[Bucket]| buckets.iter().any(|bucket| usage.get(*bucket).state != State::Absent);
+        let sum =
+            |buckets: &[Bucket]| buckets.iter().fold(0_u64, |sum, b| sum.saturating_add(usage.tokens(*b)));
+        const WRITES: [Bucket; 3] =
+            [Bucket::InCacheWrite5m, Bucket::InCacheWrite1h, Bucket::InCacheWriteOther];
+        let prompt = [&[Bucket::InUncached, Bucket::InCacheRead][..], &WRITES].concat();
+        let response = [Bucket::OutText, Bucket::OutReasoning];
+        let fields: [(&str, &[Bucket]); 5] = [
+            ("prompt_tokens", &prompt),
+            ("response_tokens", &response),
+            ("cached_tokens", &[Bucket::InCacheRead]),
+            ("cache_write_tokens", &WRITES),
+            ("reasoning_tokens", &[Bucket::OutReasoning]),
+        ];
+        for (name, buckets) in fields {
+            if has(buckets) {
+                event.set(name, int(sum(buckets)));
+            }
+        }
+        let known = prompt.iter().chain(&response).any(|bucket| usage.get(*bucket).state != State::Absent);
+        if !known && let Some(total) = usage.total_reported.or(Some(usage.total()).filter(|total| 0 < *total))
+        {
+            event.set("total_tokens", int(total));
+        }
+        let estimated = Bucket::ALL.iter().filter(|bucket| usage.get(**bucket).state == State::Estimated);
+        let estimated: u64 = estimated.map(|bucket| usage.tokens(*bucket)).sum();
+        if 0 < estimated {
+            event.set("estimated_tokens", int(estimated));
+        }
+        if known || usage.cost_reported.is_some() {
+            self.put_cost(event, call, usage);
+        }
+    }
+
+    fn put_cost(&self, event: &mut Event, call: &AiOperation<'_>, usage: &Usage) {
+        let (amount, state) = match usage.cost_reported {
+            Some(amount) => (Some(amount), "reported"),
+            None => {
+                let time_ns = call.time_ns.unwrap_or_else(|| self.store.now());
+                let call = Call { provider: call.provider, model: call.model, time_ns, mode: call.mode };
+                let cost: Cost = self.prices.cost(&call, usage);
+                if matches!(cost, Cost::Calculated(_)) {
+                    event.set("price_version", Value::Str(self.prices.version()));
+                }
+                (cost.amount(), cost.state())
+            }
+        };
+        // An amount beyond nine billion dollars is no cost of a call.
+        match amount.map(|amount| i64::try_from(amount.nanos())) {
+            Some(Ok(nanos)) => {
+                event.set("cost", Value::Cost(nanos));
+                event.set("cost_state", Value::Str(state));
+            }
+            Some(Err(_)) | None => event.set("cost_state", Value::Str("unpriced")),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Loggers, from the call to the answer of a query.
+
+#[cfg(test)]
+mod adapters;
+#[cfg(test)]
+mod loggers;
