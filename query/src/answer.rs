@@ -23,7 +23,7 @@ pub struct Answer {
     pub full: bool,
     /// Whether a limit cut the answer.
     pub more: bool,
-    /// Columns that are not exact: none in this version.
+    /// Columns that are not exact, because `approx_...` made them or what they are computed from.
     pub approximate: Vec<String>,
     /// What the reader should know.
     pub warnings: Vec<Warning>,

@@ -242,7 +242,13 @@ impl Binder {
             let place = keys.first().map_or(Span::default(), |key| key.place.0);
             self.unique(&mut columns, &measure.name, place);
         }
-        let group = Group { per, keys: resolved, measures };
+        let rated = measures.iter().any(|measure| measure.function == Function::Rate);
+        if rated && per.is_none() && (self.range.from.is_none() || self.range.until.is_none()) {
+            let place = keys.first().map_or(Span::new(0, 1), |key| key.place.0);
+            let problem = Diagnostic::error("Q0407", place, "`rate` needs to know how long the range is");
+            self.problems.push(problem.help("give it a start and an end (`last 1h`), or buckets (`per 1m`)"));
+        }
+        let group = Group { per, keys: resolved, measures, range: self.range };
         self.schema = Schema::grouped(&group);
         self.stages.push(Stage::Group(group));
         self.explicit_limit = false;

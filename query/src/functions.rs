@@ -1,4 +1,4 @@
-//! The names of aggregate functions: what is one, what this version computes, what each is called in an answer.
+//! The names of aggregate functions: what is one and what it means.
 
 use logq_engine::value::scaled;
 
@@ -32,20 +32,27 @@ pub(crate) enum Function {
     Any,
     /// The part of all groups together: of rows, or of a sum.
     Share,
+    /// So many a second: rows, or of a sum.
+    Rate,
+    /// All values, in the order of their records.
+    List,
+    /// How many values lie between round numbers.
+    Histogram,
+    /// About how many different values.
+    ApproxDistinct,
+    /// About the quantile of this many millionths of a percent.
+    ApproxQuantile(i64),
 }
-
-/// Functions of the language that this version does not have, and what to use instead.
-const ABSENT: [(&str, &str); 4] = [
-    ("approx_distinct", "`distinct` counts exactly"),
-    ("list", "`distinct(field)` counts values, `by field` lists them"),
-    ("rate", "`count per 1m` counts by the minute"),
-    ("histogram", "`p50`, `p90`, `p99` describe a distribution"),
-];
 
 impl Function {
     /// Whether it means something without an argument.
     pub(crate) fn counts_rows(self) -> bool {
-        matches!(self, Self::Count | Self::Share)
+        matches!(self, Self::Count | Self::Share | Self::Rate)
+    }
+
+    /// Whether it is not exact.
+    pub(crate) fn is_approximate(self) -> bool {
+        matches!(self, Self::ApproxDistinct | Self::ApproxQuantile(_))
     }
 
     /// The function that `name` names, in any case.
@@ -64,6 +71,13 @@ impl Function {
             "last" => Self::Last,
             "any" => Self::Any,
             "share" => Self::Share,
+            "rate" => Self::Rate,
+            "list" => Self::List,
+            "histogram" => Self::Histogram,
+            "approx_distinct" => Self::ApproxDistinct,
+            name if name.starts_with("approx_p") => {
+                Self::ApproxQuantile(percent(name.strip_prefix("approx_p")?)?)
+            }
             _ => Self::Quantile(percent(lower.strip_prefix('p')?)?),
         })
     }
@@ -78,22 +92,31 @@ fn percent(text: &str) -> Option<i64> {
     scaled(text, 6).filter(|percent| (0..=100 * PERCENT).contains(percent))
 }
 
-/// Whether `name` directly before a parenthesis is a function, of this version or not.
+/// Whether `name` directly before a parenthesis is a function.
 pub(crate) fn is_name(name: &str) -> bool {
-    Function::parse(name).is_some() || absent(name).is_some()
-}
-
-/// What to use instead of a function that this version does not have.
-pub(crate) fn absent(name: &str) -> Option<&'static str> {
-    let lower = name.to_ascii_lowercase();
-    if lower.strip_prefix("approx_p").and_then(percent).is_some() {
-        return Some("`p50`, `p99` and the like are exact");
-    }
-    ABSENT.iter().find(|(name, _)| *name == lower).map(|(_, instead)| *instead)
+    Function::parse(name).is_some()
 }
 
 /// The names of all functions, for "did you mean".
-pub(crate) const NAMES: [&str; 15] = [
-    "count", "sum", "avg", "min", "max", "median", "p50", "p95", "p99", "stddev", "distinct", "first",
-    "last", "any", "share",
+pub(crate) const NAMES: [&str; 20] = [
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "median",
+    "p50",
+    "p95",
+    "p99",
+    "stddev",
+    "distinct",
+    "first",
+    "last",
+    "any",
+    "share",
+    "rate",
+    "list",
+    "histogram",
+    "approx_distinct",
+    "approx_p99",
 ];

@@ -147,6 +147,8 @@ pub(crate) struct Group {
     pub keys: Vec<String>,
     /// What is computed for each group.
     pub measures: Vec<Measure>,
+    /// The range of the records, by which a rate counts its seconds.
+    pub range: TimeRange,
 }
 
 /// A computed column.
@@ -234,6 +236,51 @@ pub(crate) struct Limit {
     pub count: usize,
     /// Whether an answer that it cuts says that there is more.
     pub says_more: bool,
+}
+
+impl Plan {
+    /// The columns that are not exact, or are computed from such ones.
+    pub(crate) fn approximate(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let depends = |names: &[String], argument: &Arith| {
+            let mut fields = Vec::new();
+            argument.fields(&mut fields);
+            fields.iter().any(|field| names.contains(field))
+        };
+        for stage in &self.stages {
+            match stage {
+                Stage::Group(group) => {
+                    let inexact = |measure: &&Measure| {
+                        let argument = measure.argument.as_ref();
+                        measure.function.is_approximate()
+                            || argument.is_some_and(|argument| depends(&names, argument))
+                    };
+                    let made = group.measures.iter().filter(inexact).map(|measure| &measure.name);
+                    let kept = group.keys.iter().filter(|key| names.contains(key));
+                    names = made.chain(kept).cloned().collect();
+                }
+                Stage::Versus(versus) => {
+                    for (name, _) in
+                        versus.measures.iter().filter(|(name, _)| names.contains(name)).collect::<Vec<_>>()
+                    {
+                        names.extend(COMPARED.map(|after| format!("{name}{after}")));
+                    }
+                }
+                Stage::Set(name, value) => {
+                    let inexact = depends(&names, value);
+                    names.retain(|have| have != name);
+                    names.extend(inexact.then(|| name.clone()));
+                }
+                Stage::Rename(pairs) => {
+                    for (from, to) in pairs {
+                        names.iter_mut().filter(|name| *name == from).for_each(|name| name.clone_from(to));
+                    }
+                }
+                _ => {}
+            }
+        }
+        names
+    }
 }
 
 impl Stage {

@@ -158,13 +158,14 @@ impl Query {
             rows: Vec::new(),
             full: output.fields,
             more: output.more,
-            approximate: Vec::new(),
+            approximate: plan.approximate(),
             warnings,
             damaged: false,
             stats: stats(snapshot, &output),
         };
         damage(&mut answer, snapshot, &output);
         fill(&mut answer, output);
+        answer.approximate.retain(|name| answer.columns.iter().any(|column| column.name == *name));
         answer.stats.elapsed_ms = milliseconds(started);
         Ok(answer)
     }

@@ -156,6 +156,9 @@ pub(crate) fn show(answer: &Answer, text: &str) -> String {
             writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end()).unwrap();
         }
     }
+    if !answer.approximate.is_empty() {
+        writeln!(out, "approximate {}", answer.approximate.join(", ")).unwrap();
+    }
     if answer.more {
         out.push_str("more\n");
     }

@@ -64,7 +64,8 @@ fn an_answer_does_not_depend_on_the_number_of_threads() {
         log.append(&event).unwrap();
     }
     let texts = [
-        "events count, sum(value), avg(value), stddev(value), p90(value), distinct(text), min(text), last(key) by key",
+        "events count, sum(value), avg(value), stddev(value), p90(value), distinct(text), min(text), last(key), list(key), histogram(value), approx_distinct(text), approx_p90(value) by key",
+        "events approx_distinct(value), approx_p99(value), share(value)",
         "events sum(value) per 1h",
         "events limit 7",
         "events sort value desc, key limit 7 | keep value, key",
@@ -267,6 +268,11 @@ const WORDS: &[&str] = &[
     "in (events where level=error",
     "in (sessions | where count > 2)",
     "share()",
+    "rate()",
+    "list(v)",
+    "histogram(v)",
+    "approx_distinct(v)",
+    "approx_p90(latency)",
     "share(latency)",
     "where",
     "model=llama3.2",

@@ -151,8 +151,9 @@ impl Binder {
             return;
         };
         let have = |name: &String| self.schema.columns.contains(name);
-        let zero =
-            |function: &Function| matches!(function, Function::Count | Function::Sum | Function::Share);
+        let zero = |function: &Function| {
+            matches!(function, Function::Count | Function::Sum | Function::Share | Function::Rate)
+        };
         let measures = self.schema.measures.iter();
         let zeros = measures.filter(|(_, function)| zero(function)).map(|(name, _)| name.clone()).collect();
         let keys = self.schema.keys.iter().filter(|key| *key != "time" && have(key)).cloned().collect();

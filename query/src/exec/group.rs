@@ -7,7 +7,7 @@ use logq_engine::{Lane, Value};
 
 use super::Budget;
 use super::aggregate::{Aggregate, Rows};
-use super::arith::{Bound, slot};
+use super::arith::{Bound, combine, slot};
 use super::columns::Columns;
 use super::hash::{KeyHash, KeyTable};
 use super::keys::Keys;
@@ -18,7 +18,7 @@ use crate::calendar::Bucket;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::functions::Function;
-use crate::plan::{Condition, Group, Measure, Nothing};
+use crate::plan::{Condition, Group, Measure, Nothing, Operation};
 
 /// The group of a row whose group is not known yet: no table numbers so many.
 const NO_GROUP: u32 = u32::MAX;
@@ -68,7 +68,7 @@ impl<'p> Grouping<'p> {
         let conditions = group.measures.iter().filter_map(|measure| measure.condition.as_ref());
         let searches = filter.iter().chain(conditions).any(|condition| condition.searches);
         let ids = group.measures.iter().any(|measure| {
-            let edge = matches!(measure.function, Function::First | Function::Last);
+            let edge = matches!(measure.function, Function::First | Function::Last | Function::List);
             edge && measure.argument.is_some()
         });
         let times = ids || (group.per.is_some() && of_records);
@@ -140,7 +140,9 @@ impl<'p> Grouping<'p> {
                 cells.push(Datum::of(value));
             }
             let measures = state.measures.iter_mut().zip(&self.group.measures);
+            let seconds = self.length(cells.first());
             cells.extend(measures.map(|(states, measure)| match states.finish(group) {
+                datum if measure.function == Function::Rate => rate(&datum, seconds),
                 Datum::Missing if free && measure.nothing == Nothing::ZeroOfNoRows => Datum::Cost(0),
                 datum => datum,
             }));
@@ -148,6 +150,31 @@ impl<'p> Grouping<'p> {
         }
         Table { columns, rows, natural: false }
     }
+}
+
+impl Grouping<'_> {
+    /// Nanoseconds of the range that a row is about: of its bucket, as far as that lies in the range.
+    fn length(&self, bucket: Option<&Datum>) -> Option<i64> {
+        let range = self.group.range;
+        let (from, until) = match (self.group.per, bucket) {
+            (Some(per), Some(Datum::Time(start))) => {
+                let (start, end) = per.of(self.zone, *start)?;
+                (
+                    range.from.map_or(start, |from| from.max(start)),
+                    range.until.map_or(end, |until| until.min(end)),
+                )
+            }
+            (Some(_), _) => return None,
+            (None, _) => (range.from?, range.until?),
+        };
+        until.checked_sub(from)
+    }
+}
+
+/// So many a second.
+fn rate(of: &Datum, nanoseconds: Option<i64>) -> Datum {
+    let nanos = combine(Operation::Multiply, of.value(), Some(Value::Int(1_000_000_000)));
+    Datum::of(combine(Operation::Divide, nanos, nanoseconds.map(Value::Int)))
 }
 
 /// The groups that one thread has found so far.

@@ -195,7 +195,8 @@ pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
         [Stage::Group(group), Stage::Versus(compared), rest @ ..] => {
             let (mut table, mut outcome, _) = scan_groups(input, group, &filter, &[])?;
             let plan = Plan { range: compared.before, ..input.plan.clone() };
-            let (other, more, _) = scan_groups(&input.with(&plan), group, &filter, &[])?;
+            let other = Group { range: compared.before, ..group.clone() };
+            let (other, more, _) = scan_groups(&input.with(&plan), &other, &filter, &[])?;
             outcome.add(more);
             buckets::versus(&mut table, other, compared, &input.plan.zone, input.budget)?;
             (table, outcome, rest)

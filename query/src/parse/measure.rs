@@ -40,10 +40,6 @@ pub(super) fn measure(input: Tokens<'_>) -> Parsed<'_, Aggregate> {
     let Some(first) = input.first().filter(|t| t.kind == Kind::Word) else { return other() };
     let open = input.get(1).filter(|t| t.kind == Kind::Open && t.span.start == first.span.end);
     let function = first.text.to_ascii_lowercase();
-    if let Some(instead) = functions::absent(&function).filter(|_| open.is_some()) {
-        let problem = Diagnostic::error("Q0904", first.span, format!("`{function}` is not supported yet"));
-        return fail(problem.help(instead));
-    }
     if Function::parse(&function).is_none() || (open.is_none() && function != "count") {
         if open.is_none() && Function::parse(&function).is_none() {
             return other();

@@ -203,6 +203,13 @@ impl Display for Measure {
             Function::Last => "last".to_owned(),
             Function::Any => "any".to_owned(),
             Function::Share => "share".to_owned(),
+            Function::Rate => "rate".to_owned(),
+            Function::List => "list".to_owned(),
+            Function::Histogram => "histogram".to_owned(),
+            Function::ApproxDistinct => "approx_distinct".to_owned(),
+            Function::ApproxQuantile(percent) => {
+                format!("approx_p{}", json::scaled_text(i128::from(percent), 6))
+            }
         };
         f.write_str(&function)?;
         match &self.argument {

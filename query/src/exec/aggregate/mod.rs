@@ -3,12 +3,16 @@
 //! An aggregate holds the states of all groups of one measure. Merging two of them is commutative and associative, and
 //! finishing looks at no order, so an answer does not depend on how records are split among threads.
 
+mod approx_distinct;
+mod approx_quantile;
 mod avg;
 mod count;
 mod distinct;
 mod edge;
 mod exact;
 mod extreme;
+mod histogram;
+mod list;
 mod numbers;
 mod quantile;
 mod share;
@@ -140,6 +144,10 @@ pub(super) enum Aggregate {
     Distinct(distinct::Distinct),
     Edge(edge::Edge),
     Share(share::Share),
+    List(list::List),
+    Histogram(histogram::Histogram),
+    ApproxDistinct(approx_distinct::ApproxDistinct),
+    ApproxQuantile(approx_quantile::ApproxQuantile),
 }
 
 macro_rules! each {
@@ -154,6 +162,10 @@ macro_rules! each {
             Aggregate::Distinct($states) => $body,
             Aggregate::Edge($states) => $body,
             Aggregate::Share($states) => $body,
+            Aggregate::List($states) => $body,
+            Aggregate::Histogram($states) => $body,
+            Aggregate::ApproxDistinct($states) => $body,
+            Aggregate::ApproxQuantile($states) => $body,
         }
     };
 }
@@ -172,6 +184,14 @@ impl Aggregate {
             Function::Distinct => Self::Distinct(distinct::Distinct::of_slice(slice)),
             Function::First => Self::Edge(edge::Edge::first()),
             Function::Last => Self::Edge(edge::Edge::last()),
+            Function::Rate if measure.argument.is_some() => Self::Sum(sum::Sum::new(true)),
+            Function::Rate => Self::Count(count::Count::default()),
+            Function::List => Self::List(list::List::default()),
+            Function::Histogram => Self::Histogram(histogram::Histogram::default()),
+            Function::ApproxDistinct => Self::ApproxDistinct(approx_distinct::ApproxDistinct::default()),
+            Function::ApproxQuantile(percent) => {
+                Self::ApproxQuantile(approx_quantile::ApproxQuantile::new(percent))
+            }
             Function::Share => Self::Share(share::Share::new(measure.argument.is_some())),
         }
     }
@@ -249,7 +269,21 @@ impl Aggregate {
                 }
             };
         }
-        same!(Count, Sum, Avg, Extreme, Quantile, Stddev, Distinct, Edge, Share);
+        same!(
+            Count,
+            Sum,
+            Avg,
+            Extreme,
+            Quantile,
+            Stddev,
+            Distinct,
+            Edge,
+            Share,
+            List,
+            Histogram,
+            ApproxDistinct,
+            ApproxQuantile
+        );
     }
 
     pub(super) fn finish(&mut self, group: usize) -> Datum {

@@ -164,3 +164,11 @@ impl<T: Default> ByUnit<T> {
         Unit::ALL.into_iter().zip(states).filter(|(_, state)| used(state)).collect()
     }
 }
+
+/// A number in the unit of answers: milliseconds, dollars.
+pub(super) fn in_answers(unit: Unit, part: &Part) -> f64 {
+    match part {
+        Part::Int(int) => super::numbers_to_f64(*int) / super::scale_to_f64(unit.scale()),
+        Part::Float(float) => *float,
+    }
+}

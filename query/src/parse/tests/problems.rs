@@ -40,26 +40,6 @@ fn parts_of_the_language_that_are_not_there_yet_say_so() {
               help: `explain` shows the plan; every answer carries its own `stats`"#]],
         ),
         (
-            "events rate(x), histogram(y)",
-            expect![[r#"
-            error Q0904: `rate` is not supported yet
-              events rate(x), histogram(y)
-                     ^^^^
-              help: `count per 1m` counts by the minute
-            error Q0904: `histogram` is not supported yet
-              events rate(x), histogram(y)
-                              ^^^^^^^^^
-              help: `p50`, `p90`, `p99` describe a distribution"#]],
-        ),
-        (
-            "events approx_p99(x)",
-            expect![[r#"
-            error Q0904: `approx_p99` is not supported yet
-              events approx_p99(x)
-                     ^^^^^^^^^^
-              help: `p50`, `p99` and the like are exact"#]],
-        ),
-        (
             "events | parse \"a {b}\"",
             expect![[r#"
             error Q0903: `parse` is not supported yet
