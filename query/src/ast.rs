@@ -425,6 +425,19 @@ pub struct Context {
     pub of: Option<Name>,
 }
 
+/// How a text becomes columns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parse {
+    /// By what stands around them: `"GET {path} took {took:duration}"`
+    Pattern(Value),
+    /// By the named groups of a regex.
+    Regex(Regex),
+    /// As a JSON object.
+    Json,
+    /// As `key=value` pairs.
+    Logfmt,
+}
+
 /// What a bucket without records gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
@@ -463,6 +476,12 @@ pub enum Pipe {
     Gap(Place),
     /// `fill 0`
     Fill(Fill, Place),
+    /// `parse "took {took:duration}" from message`
+    Parse(Parse, Option<Name>, Place),
+    /// `unroll tags`
+    Unroll(Name, Place),
+    /// `sample 0.1`: the ratio as written
+    Sample(String, Place),
 }
 
 impl Clause {

@@ -3,6 +3,7 @@
 
 mod condition;
 mod noun;
+mod parse;
 mod pipe;
 mod value;
 
@@ -12,7 +13,7 @@ use crate::ast::{self, Clause, Name, Place, Query, Top};
 use crate::calendar::{self, Bucket, Calendar};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::functions::Function;
-use crate::plan::{Around, Direction, Group, Limit, Measure, Plan, Sort, Stage};
+use crate::plan::{Around, Direction, Group, Limit, Measure, Parsing, Plan, Reader, Sort, Stage};
 use crate::source::{self, Noun, Shape};
 use crate::token::Span;
 
@@ -408,8 +409,22 @@ impl Binder {
         if span == Span::default() {
             return;
         }
+        let any = self
+            .stages
+            .iter()
+            .any(|stage| matches!(stage, Stage::Parse(Parsing { how: Reader::Json | Reader::Logfmt, .. })));
+        if any && !self.named.iter().any(|(name, _)| name == field) {
+            // It may come out of a text, which no event's fields say.
+            if !self.schema.columns.iter().any(|name| name == field) {
+                self.schema.columns.push(field.to_owned());
+            }
+            return;
+        }
         let made = self.stages.iter().any(|stage| match stage {
             Stage::Set(name, _) => name == field,
+            Stage::Parse(Parsing { how: Reader::Regex(_, groups), .. }) => {
+                groups.iter().any(|(name, _)| name == field)
+            }
             Stage::Rename(pairs) => pairs.iter().any(|(_, to)| to == field),
             _ => false,
         });

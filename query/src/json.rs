@@ -5,6 +5,10 @@
 //! of fraction that are exact, durations numbers of milliseconds, money numbers of US dollars, bytes that are
 //! not UTF-8 `{"$bytes":"..."}` in base64. What is missing is null.
 
+mod read;
+
+pub(crate) use read::{elements, members};
+
 use logq_engine::Value;
 use logq_engine::compare::{Number, to_text};
 

@@ -113,8 +113,9 @@ fn time_into_range(plan: &mut Plan) {
 }
 
 fn limit_before_projection(plan: &mut Plan) {
-    let keeps_rows =
-        |stage: &Stage| matches!(stage, Stage::Keep(_) | Stage::Drop(_) | Stage::Rename(_) | Stage::Set(..));
+    let keeps_rows = |stage: &Stage| {
+        matches!(stage, Stage::Keep(_) | Stage::Drop(_) | Stage::Rename(_) | Stage::Set(..) | Stage::Parse(_))
+    };
     for at in 1..plan.stages.len() {
         let mut at = at;
         let is_limit = |stage: Option<&Stage>| matches!(stage, Some(Stage::Limit(_)));

@@ -89,6 +89,47 @@ pub(crate) enum Stage {
     Versus(Versus),
     /// A row for every bucket of every group.
     Fill(Filling),
+    /// More columns, out of a text.
+    Parse(Parsing),
+    /// A row for every element of an array.
+    Unroll(String),
+    /// About this part of the rows, chosen by their ids; the ratio as written and as a bound of hashes.
+    Sample(String, u64),
+}
+
+/// How a text becomes columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Parsing {
+    /// The text.
+    pub from: String,
+    /// What finds the columns in it.
+    pub how: Reader,
+    /// How it was written.
+    pub shown: String,
+}
+
+/// What finds columns in a text.
+#[derive(Clone, Debug)]
+pub(crate) enum Reader {
+    /// The groups of a regex: the column and type of each.
+    Regex(regex::Regex, Vec<(String, Cast)>),
+    /// The members of an object, with dotted names.
+    Json,
+    /// Keys and values.
+    Logfmt,
+}
+
+/// What a piece of text becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cast {
+    /// Text.
+    Text,
+    /// A whole number.
+    Int,
+    /// A number.
+    Number,
+    /// A duration with its unit.
+    Duration,
 }
 
 /// Records around those that are found.

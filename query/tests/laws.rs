@@ -193,6 +193,33 @@ fn every_record_is_found_by_its_id_and_its_time() {
 }
 
 #[test]
+fn a_sample_is_the_same_part_wherever_the_records_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options { maintain: false, ..Options::default() }).unwrap();
+    let log = store.writer_with(Durability::Buffered).unwrap();
+    let events: Vec<Event> = (0..4_000_i64).map(|n| Event::new().at(NOW - n).field("n", n)).collect();
+    log.append_batch(&events).unwrap();
+    let ask = |text: &str| {
+        let answer = Query::parse(text).unwrap().run(&store, &session()).unwrap();
+        answer.rows.into_iter().map(|row| row.cells).collect::<Vec<_>>()
+    };
+    let texts = [
+        "events limit all | sample 0.25 | keep n",
+        "events | sample 0.25 | stats count",
+        "events | sample 0.5 | stats count",
+    ];
+    let before = texts.map(ask);
+    log.close().unwrap();
+    store.seal().unwrap();
+    assert_eq!(texts.map(ask), before);
+    let count = |at: usize| match before[at][0][0] {
+        Datum::Int(count) => count,
+        ref other => panic!("{other:?}"),
+    };
+    assert!((900..1100).contains(&count(1)) && (1900..2100).contains(&count(2)), "{} {}", count(1), count(2));
+}
+
+#[test]
 fn a_json_answer_has_every_part() {
     let dir = tempfile::tempdir().unwrap();
     let store = data::store(dir.path(), &data::standard_day(), 1);
@@ -259,6 +286,10 @@ const WORDS: &[&str] = &[
     "memory",
     "values model",
     "| gap",
+    "| parse json",
+    "| parse logfmt from v",
+    "| parse \"{a} {b:int}\"",
+    "| unroll v",
     "| fill 0",
     "| fill prev",
     "vs previous",

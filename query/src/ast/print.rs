@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    About, Aggregate, Arith, Clause, Context, Expr, Fill, Name, Noun, Pipe, Power, Query, Regex, Search,
-    Sign, SortKey, Stats, Term, TextOp, Time, Top, Value, Versus, When,
+    About, Aggregate, Arith, Clause, Context, Expr, Fill, Name, Noun, Parse, Pipe, Power, Query, Regex,
+    Search, Sign, SortKey, Stats, Term, TextOp, Time, Top, Value, Versus, When,
 };
 use crate::token::Op;
 
@@ -122,6 +122,20 @@ impl Display for Pipe {
             Self::Set(name, value, _) => write!(f, "set {name} = {value}"),
             Self::Gap(_) => f.write_str("gap"),
             Self::Fill(fill, _) => write!(f, "{fill}"),
+            Self::Parse(how, from, _) => {
+                match how {
+                    Parse::Pattern(pattern) => write!(f, "parse {pattern}")?,
+                    Parse::Regex(regex) => write!(f, "parse regex {regex}")?,
+                    Parse::Json => f.write_str("parse json")?,
+                    Parse::Logfmt => f.write_str("parse logfmt")?,
+                }
+                match from {
+                    Some(from) => write!(f, " from {from}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Unroll(name, _) => write!(f, "unroll {name}"),
+            Self::Sample(ratio, _) => write!(f, "sample {ratio}"),
         }
     }
 }

@@ -58,6 +58,17 @@ impl Binder {
                 }
             }
             Pipe::Gap(place) => self.gap(*place),
+            Pipe::Parse(how, from, place) => self.parse(how, from.as_ref(), pipe.to_string(), *place),
+            Pipe::Unroll(name, _) => {
+                let column = self.column(name);
+                self.stages.push(Stage::Unroll(column));
+            }
+            Pipe::Sample(ratio, _) => {
+                // A hash is below this bound with the probability that is asked for.
+                let bound = ratio.parse::<f64>().unwrap_or(1.0) * 18_446_744_073_709_551_616.0;
+                let bound = format!("{bound:.0}").parse().unwrap_or(u64::MAX);
+                self.stages.push(Stage::Sample(ratio.clone(), bound));
+            }
             Pipe::Fill(fill, place) => self.fill(*fill, *place),
         }
     }

@@ -13,6 +13,7 @@ mod keys;
 mod lane;
 mod list;
 mod names;
+mod parse;
 mod slices;
 mod table;
 
@@ -29,6 +30,8 @@ use self::slices::{Cut, Slice};
 use self::table::Table;
 use crate::datum::Datum;
 use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::plan::{Condition, GAP, Group, Parsing, Plan, Reader, Stage};
 use crate::plan::{Condition, GAP, Group, Plan, Stage};
 
 pub(crate) use names::seen;
@@ -238,6 +241,9 @@ fn apply(table: &mut Table, stage: &Stage, input: &Input<'_>, more: &mut bool) -
         Stage::Dedup(names) => table.dedup(names),
         Stage::Set(name, value) => table.set(name, value),
         Stage::Gap => table.gap(),
+        Stage::Parse(parsing) => table.parse(parsing),
+        Stage::Unroll(name) => table.unroll(name, input.budget)?,
+        Stage::Sample(_, bound) => table.sample(*bound),
         Stage::Fill(filling) => buckets::fill(table, filling, &input.plan.zone, input.budget)?,
         // The binder puts it only where the records are.
         Stage::Fields | Stage::Around(_) | Stage::Versus(_) => panic!("BUG: this step reads records"),
@@ -272,11 +278,14 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
             Stage::Rename(pairs) => asked.extend(pairs.iter().map(|(from, _)| from.clone())),
             Stage::Set(_, value) => value.fields(&mut asked),
             Stage::Gap => asked.push("time".to_owned()),
+            Stage::Parse(parsing) => asked.push(parsing.from.clone()),
+            Stage::Unroll(name) => asked.push(name.clone()),
             Stage::Limit(_)
             | Stage::Fields
             | Stage::Drop(_)
             | Stage::Around(_)
             | Stage::Versus(_)
+            | Stage::Sample(..)
             | Stage::Fill(_) => {}
         }
         for name in asked {
@@ -287,6 +296,9 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
         match stage {
             Stage::Set(name, _) => made.push(name),
             Stage::Gap => made.push(&gap),
+            Stage::Parse(Parsing { how: Reader::Regex(_, groups), .. }) => {
+                made.extend(groups.iter().map(|(name, _)| name));
+            }
             Stage::Rename(pairs) => made.extend(pairs.iter().map(|(_, to)| to)),
             _ => {}
         }

@@ -208,7 +208,7 @@ impl Table {
     }
 
     /// Gives every row a value of a column, which is added where it is missing.
-    fn put(&mut self, name: &str, results: Vec<Datum>) {
+    pub(super) fn put(&mut self, name: &str, results: Vec<Datum>) {
         let place = self.place(name);
         if place.is_none() {
             self.columns.push(name.to_owned());

@@ -1,14 +1,14 @@
 //! Pipes: the steps after a `|`.
 
 use nom::Parser as _;
-use nom::combinator::map;
+use nom::combinator::{map, opt};
 use nom::multi::separated_list1;
 
 use super::{
     Parsed, after_word, by, fail, filter, kind, limit, measure, must, name, names, other, per, shown, sort,
     spanned, top, word,
 };
-use crate::ast::{Arith, Fill, Name, Pipe, Place, Stats};
+use crate::ast::{Arith, Fill, Name, Parse, Pipe, Place, Regex, Stats, Value};
 use crate::diagnostic::{self, Diagnostic};
 use crate::token::{Kind, Op, Token, Tokens};
 
@@ -30,22 +30,68 @@ pub(super) fn pipe(input: Tokens<'_>) -> Parsed<'_, Pipe> {
         "dedup" => map(spanned(dedup), |(names, place)| Pipe::Dedup(names, place)).parse(input),
         "set" => map(spanned(set), |((name, value), place)| Pipe::Set(name, value, place)).parse(input),
         "gap" => Ok((input.rest(), Pipe::Gap(Place(first.span)))),
-        "parse" => not_yet(first, "`parse`", "fields are taken from JSON, CSV and known formats at import"),
+        "parse" => map(spanned(parse), |((how, from), place)| Pipe::Parse(how, from, place)).parse(input),
+        "unroll" => {
+            let field = must(name, "Q0201", "a field", "such as `unroll tags`");
+            map(spanned(after_word(field)), |(name, place)| Pipe::Unroll(name, place)).parse(input)
+        }
+        "sample" => map(spanned(sample), |(ratio, place)| Pipe::Sample(ratio, place)).parse(input),
         "fill" => map(spanned(fill), |(fill, place)| Pipe::Fill(fill, place)).parse(input),
-        "unroll" => not_yet(first, "`unroll`", "an array is one value; search it with `field:word`"),
-        "sample" => not_yet(first, "`sample`", "`limit n` gives the newest n"),
         name => fail(unknown_pipe(first, name)),
     }
 }
 
-fn not_yet<T>(token: &Token<'_>, what: &str, instead: &str) -> Parsed<'static, T> {
-    fail(Diagnostic::error("Q0903", token.span, format!("{what} is not supported yet")).help(instead))
+/// `parse "..."`, `parse regex /.../`, `parse json`, `parse logfmt`, each with `from FIELD`.
+fn parse(input: Tokens<'_>) -> Parsed<'_, (Parse, Option<Name>)> {
+    let rest = input.rest();
+    let (rest, how) = match rest.first() {
+        Some(token) if matches!(token.kind, Kind::Quoted | Kind::Single) => {
+            let pattern = Value { text: token.text.to_string(), quoted: true, place: Place(token.span) };
+            (rest.rest(), Parse::Pattern(pattern))
+        }
+        Some(token) if token.is("json") => (rest.rest(), Parse::Json),
+        Some(token) if token.is("logfmt") => (rest.rest(), Parse::Logfmt),
+        Some(token) if token.is("regex") => match rest.get(1).map(|t| (t, t.kind)) {
+            Some((regex, Kind::Regex { ignore_case })) => {
+                let pattern = regex.text.to_string();
+                let regex = Regex { pattern, ignore_case, place: Place(regex.span) };
+                (rest.rest().rest(), Parse::Regex(regex))
+            }
+            _ => {
+                let problem = Diagnostic::error("Q0201", rest.rest().span(), "a regex is missing");
+                return fail(problem.help("`parse regex /took (?<took>[0-9]+)/ from message`"));
+            }
+        },
+        _ => {
+            let problem = Diagnostic::error("Q0201", rest.span(), "how to parse is missing");
+            return fail(problem.help(
+                "`parse \"took {took:duration}\"`, `parse regex /.../`, `parse json` or `parse logfmt`",
+            ));
+        }
+    };
+    let field = must(name, "Q0201", "a field", "`parse json from message`");
+    let (rest, from) = opt(nom::sequence::preceded(word("from"), field)).parse(rest)?;
+    Ok((rest, (how, from)))
+}
+
+fn sample(input: Tokens<'_>) -> Parsed<'_, String> {
+    let ratio = input.get(1).filter(|t| {
+        t.kind == Kind::Word && t.text.parse::<f64>().is_ok_and(|ratio| 0.0 < ratio && ratio <= 1.0)
+    });
+    match ratio {
+        Some(token) => Ok((input.rest().rest(), token.text.to_string())),
+        None => {
+            let problem =
+                Diagnostic::error("Q0303", input.rest().span(), "`sample` needs a ratio above 0, up to 1");
+            fail(problem.help("`sample 0.1` keeps about a tenth of the records"))
+        }
+    }
 }
 
 fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
-    const PIPES: [&str; 13] = [
+    const PIPES: [&str; 16] = [
         "where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set", "gap",
-        "fill",
+        "fill", "parse", "unroll", "sample",
     ];
     let instead = match name {
         "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
@@ -53,6 +99,10 @@ fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
         "filter" | "having" | "search" => "`where ...` filters",
         "extend" | "eval" => "`set x = a + b` adds a column",
         "take" | "head" | "first" => "`limit n` cuts the answer",
+        "rex" | "extract" | "parse_json" => {
+            "`parse \"took {took:duration}\"`, `parse regex /.../` or `parse json` reads a text"
+        }
+        "mv-expand" | "mvexpand" | "explode" => "`unroll field` gives every element of an array a row",
         "uniq" | "distinct" => "`dedup by field` keeps one of each; `distinct(field)` counts them",
         _ => "",
     };

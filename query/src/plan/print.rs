@@ -160,6 +160,9 @@ impl Display for Stage {
                 write!(f, "vs the same from {} until {}", end(versus.before.from), end(versus.before.until))
             }
             Self::Fill(filling) => write!(f, "{}", filling.fill),
+            Self::Parse(parsing) => f.write_str(&parsing.shown),
+            Self::Unroll(name) => write!(f, "unroll {}", named(name)),
+            Self::Sample(ratio, _) => write!(f, "sample {ratio}"),
         }
     }
 }

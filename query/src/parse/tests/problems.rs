@@ -20,36 +20,12 @@ fn several_problems_are_reported_at_once() {
             error Q0101: unknown pipe `fitler`
               tokens wher model= by (model) last 5 | fitler x | stats
                                                      ^^^^^^
-              help: the pipes are where, stats, top, bottom, sort, limit, keep, drop, rename, dedup, set, gap, fill
+              help: the pipes are where, stats, top, bottom, sort, limit, keep, drop, rename, dedup, set, gap, fill, parse, unroll, sample
             error Q0201: expected a measure, found the end of the query
               tokens wher model= by (model) last 5 | fitler x | stats
                                                                      ^
               help: such as `stats count, avg(latency) by model`"#]],
     );
-}
-
-#[test]
-fn parts_of_the_language_that_are_not_there_yet_say_so() {
-    for (text, want) in [
-        (
-            "profile events",
-            expect![[r#"
-            error Q0903: `profile` is not supported yet
-              profile events
-              ^^^^^^^
-              help: `explain` shows the plan; every answer carries its own `stats`"#]],
-        ),
-        (
-            "events | parse \"a {b}\"",
-            expect![[r#"
-            error Q0903: `parse` is not supported yet
-              events | parse "a {b}"
-                       ^^^^^
-              help: fields are taken from JSON, CSV and known formats at import"#]],
-        ),
-    ] {
-        wrong(text, &want);
-    }
 }
 
 #[test]
