@@ -29,6 +29,8 @@ impl PartialEq for Place {
 pub struct Query {
     /// `explain`: show the plan, do not run it.
     pub explain: bool,
+    /// `profile`: run it, and show the plan with what each step took.
+    pub profile: bool,
     /// What to report.
     pub noun: Option<Noun>,
     /// The clauses of the noun, in the order they were written.

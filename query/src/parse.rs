@@ -75,21 +75,19 @@ struct Collector {
 impl Collector {
     fn query(&mut self, input: Tokens<'_>) -> Query {
         let mut input = input;
-        let mut explain = false;
+        let (mut explain, mut profile) = (false, false);
         if let Some(first) = input.first() {
             let filter = input.get(1).is_some_and(|t| matches!(t.kind, Kind::Op(_) | Kind::Colon));
             if first.is("explain") && !filter {
                 explain = true;
                 input = input.rest();
             } else if first.is("profile") && !filter {
-                let problem = Diagnostic::error("Q0903", first.span, "`profile` is not supported yet");
-                self.problems
-                    .push(problem.help("`explain` shows the plan; every answer carries its own `stats`"));
+                profile = true;
                 input = input.rest();
             }
         }
         if self.foreign_start(input) {
-            return Query { explain, noun: None, clauses: Vec::new(), pipes: Vec::new() };
+            return Query { explain, profile, noun: None, clauses: Vec::new(), pipes: Vec::new() };
         }
         let (rest, noun) = self.noun(input);
         let (mut rest, clauses) = self.clauses(rest);
@@ -105,7 +103,7 @@ impl Collector {
             }
             rest = self.pipe(after, &mut pipes);
         }
-        Query { explain, noun, clauses, pipes }
+        Query { explain, profile, noun, clauses, pipes }
     }
 
     /// Queries that begin like those of another language.
@@ -115,6 +113,11 @@ impl Collector {
             "a query starts with what to report: `events where ...`, `tokens by model last 24h`"
         } else if first.kind == Kind::Word && first.text.starts_with('{') {
             "labels are fields: `events where app=\"x\" \"text\"`"
+        } else if functions::is_name(&first.text)
+            && input.get(1).is_some_and(|t| t.is("by") || t.is("without"))
+            && input.get(2).is_some_and(|t| t.kind == Kind::Open)
+        {
+            "keys stand behind the measure: `events rate(), sum(latency) by model per 5m`"
         } else {
             return false;
         };
@@ -198,6 +201,13 @@ impl Collector {
             );
         } else if let Clause::Text(text, _) = found
             && let Some((word, span)) = first_word(text)
+            && let Some((_, help)) =
+                FOREIGN_CLAUSES.iter().find(|(clause, _)| word.eq_ignore_ascii_case(clause))
+        {
+            let problem = Diagnostic::warning("Q0105", span, format!("`{word}` is searched as text"));
+            self.problems.push(problem.help(*help));
+        } else if let Clause::Text(text, _) = found
+            && let Some((word, span)) = first_word(text)
             && let Some(near) = CLAUSES.iter().find(|clause| one_slip(&word.to_ascii_lowercase(), clause))
         {
             let problem = Diagnostic::warning("Q0105", span, format!("`{word}` is searched as text"));
@@ -268,6 +278,14 @@ fn first_word(text: &ast::Expr) -> Option<(&str, crate::token::Span)> {
         _ => None,
     }
 }
+
+/// Clauses of other languages, and ours.
+const FOREIGN_CLAUSES: [(&str, &str); 4] = [
+    ("having", "`... count by model | where count > 2` filters groups"),
+    ("from", "a query reads the whole store; `where source=x` chooses; text is clearer in quotes"),
+    ("offset", "`last 1h vs previous` compares with an earlier range; text is clearer in quotes"),
+    ("earliest", "`since TIME` and `last 1h` say which time to read; text is clearer in quotes"),
+];
 
 fn one_slip(word: &str, noun: &str) -> bool {
     word.len().abs_diff(noun.len()) <= 1 && 3 < word.len() && diagnostic::distance(word, noun) == 1
@@ -483,6 +501,14 @@ fn filter(input: Tokens<'_>) -> Parsed<'_, ast::Expr> {
 }
 
 fn by(input: Tokens<'_>) -> Parsed<'_, Vec<Name>> {
+    const BUCKETS: [&str; 5] = ["bin", "bucket", "time_bucket", "date_trunc", "time_window"];
+    let function = |t: &&Token<'_>| BUCKETS.iter().any(|word| t.is(word));
+    if let Some(token) = input.get(1).filter(function)
+        && input.get(2).is_some_and(|t| t.kind == Kind::Open && t.span.start == token.span.end)
+    {
+        let message = format!("`{}` is not part of this language", token.text);
+        return fail(Diagnostic::error("Q0505", token.span, message).help("time buckets are `per 1h`"));
+    }
     names(input.rest())
 }
 

@@ -144,7 +144,14 @@ impl Query {
         let plan = optimize(plan, &session.rules);
         let budget = Budget::new(session.memory_max);
         let fields = session.shape == RowShape::Full;
-        let input = Input { plan: &plan, snapshot, budget: &budget, fields, after: None };
+        let input = Input {
+            plan: &plan,
+            snapshot,
+            budget: &budget,
+            fields,
+            measured: self.tree.profile,
+            after: None,
+        };
         let mut output = exec::run(&input)?;
         output.outcome.add(outcome);
         let mut warnings: Vec<Warning> = warnings.into_iter().map(of_diagnostic).collect();
@@ -164,6 +171,11 @@ impl Query {
             stats: stats(snapshot, &output),
         };
         damage(&mut answer, snapshot, &output);
+        if self.tree.profile {
+            profile(&mut answer, &output);
+            answer.stats.elapsed_ms = milliseconds(started);
+            return Ok(answer);
+        }
         fill(&mut answer, output);
         answer.approximate.retain(|name| answer.columns.iter().any(|column| column.name == *name));
         answer.stats.elapsed_ms = milliseconds(started);
@@ -227,6 +239,28 @@ fn stats(snapshot: &Snapshot, output: &Output) -> Stats {
         answered_from: if output.outcome.stats.indexed { "index" } else { "scan" },
         elapsed_ms: 0.0,
     }
+}
+
+/// What each step took, in place of the rows.
+fn profile(answer: &mut Answer, output: &Output) {
+    let int = |count: u64| Datum::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    let row = |node: &exec::Node| {
+        let took = Datum::Millis((node.seconds * 1e6).round() / 1e3);
+        Row {
+            cells: vec![Datum::text(&node.shown), took, int(node.rows as u64), int(node.bytes)],
+            fields: Vec::new(),
+        }
+    };
+    let column = |name: &str, kind| Column { name: name.to_owned(), kind };
+    answer.columns = vec![
+        column("step", Type::String),
+        column("took", Type::Duration),
+        column("rows", Type::Int),
+        column("bytes", Type::Int),
+    ];
+    answer.rows = output.nodes.iter().map(row).collect();
+    (answer.full, answer.more) = (false, false);
+    answer.approximate.clear();
 }
 
 /// Columns and rows.

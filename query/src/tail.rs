@@ -70,8 +70,14 @@ impl Tail {
         let budget = Budget::new(self.memory_max);
         let fields = self.shape == RowShape::Full;
         let after = Some(self.position.clone());
-        let output =
-            exec::run(&Input { plan: &self.plan, snapshot: &snapshot, budget: &budget, fields, after })?;
+        let output = exec::run(&Input {
+            plan: &self.plan,
+            snapshot: &snapshot,
+            budget: &budget,
+            fields,
+            measured: false,
+            after,
+        })?;
         self.position = snapshot.position();
         let mut answer = self.empty.clone();
         query::fill(&mut answer, output);
@@ -108,7 +114,7 @@ fn not_followed(tree: &ast::Query) -> Option<Diagnostic> {
         Pipe::Sort(_, place) | Pipe::Dedup(_, place) | Pipe::Gap(place) => Some(place.0),
         _ => None,
     });
-    let explain = tree.explain.then_some(Span::new(0, 7));
+    let explain = (tree.explain || tree.profile).then_some(Span::new(0, 7));
     let place = noun.map(|noun| noun.place.0).or_else(|| clause.map(Clause::span)).or(pipe).or(explain)?;
     let problem = Diagnostic::error("Q0906", place, "only lists of records can be followed");
     Some(problem.help("follow `events where ...` or `errors`; run a report again to see it change"))

@@ -36,6 +36,35 @@ fn every_example_of_the_reference_is_true() {
     assert!(60 < examples, "only {examples} examples were found");
 }
 
+#[test]
+fn every_code_of_a_problem_has_its_row_in_the_reference() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = fs::read_to_string(root.join("../docs/QUERY.md")).unwrap();
+    let mut folders = vec![root.join("src")];
+    let mut codes = std::collections::BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            let found = text
+                .split("\"Q")
+                .skip(1)
+                .filter_map(|rest| rest.get(..4).filter(|_| rest.get(4..5) == Some("\"")));
+            codes.extend(
+                found.filter(|code| code.bytes().all(|b| b.is_ascii_digit())).map(|code| format!("Q{code}")),
+            );
+        }
+    }
+    assert!(30 < codes.len(), "{codes:?}");
+    let rows: String = reference.lines().filter(|line| line.starts_with("| Q")).collect();
+    let absent: Vec<&String> = codes.iter().filter(|code| !rows.contains(code.as_str())).collect();
+    assert!(absent.is_empty(), "{absent:?}");
+}
+
 /// The contents of the fenced blocks of a language.
 fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let fence = format!("```{language}\n");

@@ -115,9 +115,15 @@ fn a_tail_misses_no_record_and_shows_none_twice() {
 fn only_lists_of_records_are_followed() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Options::default()).unwrap();
-    for text in
-        ["tokens", "events count", "events | stats count", "events sort time", "fields", "explain events"]
-    {
+    for text in [
+        "tokens",
+        "events count",
+        "events | stats count",
+        "events sort time",
+        "fields",
+        "explain events",
+        "profile events",
+    ] {
         let error = Tail::start(&store, &Query::parse(text).unwrap(), &session()).err().unwrap();
         assert_eq!(error.diagnostics()[0].code, "Q0906", "{text}");
     }
@@ -217,6 +223,27 @@ fn a_sample_is_the_same_part_wherever_the_records_are() {
         ref other => panic!("{other:?}"),
     };
     assert!((900..1100).contains(&count(1)) && (1900..2100).contains(&count(2)), "{} {}", count(1), count(2));
+}
+
+#[test]
+fn a_profile_shows_what_each_step_took() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = data::store(dir.path(), &data::standard_day(), 2);
+    let text = "profile events where kind=ai count by model | where count > 5 | limit 2";
+    let answer = Query::parse(text).unwrap().run(&store, &session()).unwrap();
+    let names: Vec<&str> = answer.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["step", "took", "rows", "bytes"]);
+    let steps: Vec<(Datum, Datum)> =
+        answer.rows.iter().map(|row| (row.cells[0].clone(), row.cells[2].clone())).collect();
+    let step = |shown: &str, rows| (Datum::text(shown), Datum::Int(rows));
+    let scan = "scan events from open until open; where kind = \"ai\"; stats count by model";
+    let want =
+        [step(scan, 4), step("sort count desc, model", 4), step("where count > 5", 3), step("limit 2", 2)];
+    assert_eq!(steps, want);
+    let read = answer.stats.bytes_read;
+    assert_eq!(answer.rows[0].cells[3], Datum::Int(i64::try_from(read).unwrap()));
+    assert!(answer.rows.iter().all(|row| matches!(row.cells[1], Datum::Millis(took) if 0.0 <= took)));
+    assert!(read != 0 && answer.stats.records_scanned == 50);
 }
 
 #[test]

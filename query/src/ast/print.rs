@@ -14,13 +14,17 @@ impl Display for Query {
         if self.explain {
             parts.push("explain".to_owned());
         }
+        if self.profile {
+            parts.push("profile".to_owned());
+        }
         if let Some(noun) = &self.noun {
             parts.push(noun.to_string());
         }
         for clause in &self.clauses {
             let text = clause.to_string();
             // Without a noun a text that starts like one stands in parentheses.
-            let ambiguous = parts.len() == usize::from(self.explain) && clause.starts_like_a_noun();
+            let ambiguous =
+                parts.len() == usize::from(self.explain || self.profile) && clause.starts_like_a_noun();
             parts.push(if ambiguous { format!("({text})") } else { text });
         }
         f.write_str(&parts.join(" "))?;

@@ -21,6 +21,7 @@ use logq_engine::{Batch, Part, Predicate, Scan, ScanStats, Snapshot};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use self::columns::Access;
 use self::group::Grouping;
@@ -30,9 +31,7 @@ use self::slices::{Cut, Slice};
 use self::table::Table;
 use crate::datum::Datum;
 use crate::error::{Error, ErrorKind, Result};
-use crate::error::{Error, Result};
 use crate::plan::{Condition, GAP, Group, Parsing, Plan, Reader, Stage};
-use crate::plan::{Condition, GAP, Group, Plan, Stage};
 
 pub(crate) use names::seen;
 
@@ -114,6 +113,8 @@ pub(crate) struct Input<'p> {
     pub(crate) budget: &'p Budget,
     /// Records of a list hold all of their fields.
     pub(crate) fields: bool,
+    /// Whether what each step takes is measured.
+    pub(crate) measured: bool,
     /// Only records past this position.
     pub(crate) after: Option<logq_engine::Position>,
 }
@@ -127,6 +128,20 @@ pub(crate) struct Output {
     pub(crate) fields: bool,
     pub(crate) more: bool,
     pub(crate) outcome: ScanOutcome,
+    /// What each step took: the scan with what runs while reading, then one for each stage after it.
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// What a step of a plan took.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// As `explain` shows it.
+    pub(crate) shown: String,
+    pub(crate) seconds: f64,
+    /// Rows that came out of it.
+    pub(crate) rows: usize,
+    /// Bytes that it read, or that its rows hold, about.
+    pub(crate) bytes: u64,
 }
 
 /// One row of an output.
@@ -164,6 +179,7 @@ impl<'p> Input<'p> {
             snapshot: self.snapshot,
             budget: self.budget,
             fields: self.fields,
+            measured: self.measured,
             after: self.after.clone(),
         }
     }
@@ -187,6 +203,7 @@ impl<'p> Input<'p> {
 
 /// Runs a plan.
 pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
+    let mut watch = Watch { nodes: Vec::new(), started: Instant::now(), measured: input.measured };
     let leading = input.plan.stages.iter().take_while(|stage| matches!(stage, Stage::Filter(_))).count();
     let (filters, stages) = input.plan.stages.split_at(leading);
     let filter: Vec<Condition> = filters
@@ -219,10 +236,46 @@ pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
         }
     };
     let mut more = false;
+    watch.scanned(input, &table, &outcome, stages.len());
     for stage in stages {
         apply(&mut table, stage, input, &mut more)?;
+        watch.took(stage.to_string(), &table, None);
     }
-    Ok(output(input, table, more, outcome))
+    let mut output = output(input, table, more, outcome);
+    output.nodes = watch.nodes;
+    Ok(output)
+}
+
+/// Measures what each step takes, where that is asked for.
+struct Watch {
+    nodes: Vec<Node>,
+    started: Instant,
+    measured: bool,
+}
+
+impl Watch {
+    fn took(&mut self, shown: String, table: &Table, read: Option<u64>) {
+        if !self.measured {
+            return;
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        let held = || table.rows.iter().map(|row| row.size() as u64).sum();
+        let bytes = read.unwrap_or_else(held);
+        self.nodes.push(Node { shown, seconds, rows: table.rows.len(), bytes });
+        self.started = Instant::now();
+    }
+
+    /// The scan, with the stages that ran while it read: all but the last `left`.
+    fn scanned(&mut self, input: &Input<'_>, table: &Table, outcome: &ScanOutcome, left: usize) {
+        if !self.measured {
+            return;
+        }
+        let run = input.plan.stages.len().saturating_sub(left);
+        let stages = input.plan.stages.get(..run).unwrap_or_default().to_vec();
+        let scan = Plan { stages, ..input.plan.clone() }.to_string();
+        let lines: Vec<&str> = scan.lines().map(str::trim).collect();
+        self.took(lines.join("; "), table, Some(outcome.stats.bytes));
+    }
 }
 
 /// Runs one step over rows in memory.
@@ -341,7 +394,14 @@ fn output(input: &Input<'_>, mut table: Table, more: bool, outcome: ScanOutcome)
         cells: row.cells,
         fields: if fields { row.fields } else { Vec::new() },
     };
-    Output { columns: table.columns, rows: table.rows.into_iter().map(row).collect(), fields, more, outcome }
+    Output {
+        columns: table.columns,
+        rows: table.rows.into_iter().map(row).collect(),
+        fields,
+        more,
+        outcome,
+        nodes: Vec::new(),
+    }
 }
 
 /// Groups what a scan gives, in as many passes as memory asks for; the stages that are left to do.

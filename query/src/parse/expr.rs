@@ -195,6 +195,18 @@ const TEXT_OPS: [(&str, TextOp); 5] = [
     ("cidr", TextOp::Cidr),
 ];
 
+/// Operators of other languages, and ours.
+const FOREIGN_OPS: [(&str, &str); 8] = [
+    ("has", "contains"),
+    ("startswith", "starts"),
+    ("hasprefix", "starts"),
+    ("endswith", "ends"),
+    ("matches", "~"),
+    ("regexp", "~"),
+    ("rlike", "~"),
+    ("ilike", "like"),
+];
+
 /// A term that starts with a word: a comparison of a field, or the word as text.
 fn word_term<'t>(input: Tokens<'t>, first: &'t Token<'t>) -> Parsed<'t, Term> {
     if first.kind == Kind::Word && (opens_clause(input) || measure::starts(input)) {
@@ -231,6 +243,13 @@ fn word_operator<'t>(input: Tokens<'t>, field: Name, next: &'t Token<'t>) -> Par
             return fail(problem.help("write `field starts \"text\"`"));
         }
         return Ok((rest, Term::Text { field, op: *op, value }));
+    }
+    if input.filtering
+        && after.first().is_some_and(|t| matches!(t.kind, Kind::Quoted | Kind::Single))
+        && let Some((word, instead)) = FOREIGN_OPS.iter().find(|(word, _)| next.is(word))
+    {
+        let problem = Diagnostic::error("Q0505", next.span, format!("`{word}` is no operator here"));
+        return fail(problem.help(format!("write `{field} {instead} ...`")));
     }
     if next.is("is") && after.first().is_some_and(|t| t.is("null") || t.is("not")) {
         let problem = Diagnostic::error("Q0505", next.span, "`is null` is not part of this language");
@@ -318,6 +337,15 @@ fn in_query(input: Tokens<'_>, open: Span, field: Name, negated: bool) -> Parsed
 
 fn value_after<'t>(input: Tokens<'t>, operator: &Token<'_>) -> Parsed<'t, Value> {
     match any_value(input) {
+        Ok((_, value)) if !value.quoted && value.text.starts_with("ago(") => {
+            let length = value.text.trim_start_matches("ago(");
+            let problem = Diagnostic::error("Q0505", value.place.0, "`ago` is not part of this language");
+            fail(
+                problem.help(format!(
+                    "`now-{length}` is a point in time, `last {length}` a range that ends now"
+                )),
+            )
+        }
         Ok(found) => Ok(found),
         Err(_) => {
             let problem =
@@ -360,6 +388,10 @@ fn in_field<'t>(input: Tokens<'t>, field: Name, colon: &Token<'_>) -> Parsed<'t,
             );
         }
     };
+    if field.text == "_time" && !field.quoted && units::duration(&token.text).is_some() {
+        let problem = Diagnostic::error("Q0505", field.place.0, "`_time` does not say which time to read");
+        return fail(problem.help(format!("write `last {}`", token.text)));
+    }
     let place = Place(field.place.0.to(token.span));
     Ok((input.rest(), Term::Search { field: Some(field), what, place }))
 }

@@ -98,6 +98,10 @@ fn arguments(input: Tokens<'_>, open: crate::token::Span) -> Parsed<'_, Option<A
         Some(Kind::Pipe) | None => {
             fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`"))
         }
+        Some(_) if matches!(&value, Arith::Field(name) if name.text.eq_ignore_ascii_case("distinct")) => {
+            let problem = Diagnostic::error("Q0505", input.span(), "`distinct` is a function here");
+            fail(problem.help("write `distinct(model)`"))
+        }
         Some(_) => {
             let problem = Diagnostic::error("Q0204", rest.span(), "this cannot stand in arithmetic");
             fail(problem.help("operators are + - * /; a condition goes after: `count if (status = 500)`"))

@@ -96,6 +96,11 @@ fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
     let instead = match name {
         "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
         "summarize" | "aggregate" | "count" | "group" => "`stats count by model` groups",
+        "timechart" | "bin" | "bucket" => "`stats count by model per 1h` groups by time",
+        "json" | "logfmt" | "unpack_json" | "unpack_logfmt" | "spath" => {
+            "`parse json` and `parse logfmt` read `message`, or the field after `from`"
+        }
+        "line_format" | "format" => "`keep a, b` says what is shown; `set` computes columns",
         "filter" | "having" | "search" => "`where ...` filters",
         "extend" | "eval" => "`set x = a + b` adds a column",
         "take" | "head" | "first" => "`limit n` cuts the answer",
@@ -115,6 +120,10 @@ fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
 }
 
 fn stats(input: Tokens<'_>) -> Parsed<'_, Stats> {
+    if let Some(token) = input.get(1).filter(|t| t.is("by")) {
+        let problem = Diagnostic::error("Q0505", token.span, "measures stand before `by`");
+        return fail(problem.help("write `stats count by model`"));
+    }
     let measures =
         must(measure::measures, "Q0201", "a measure", "such as `stats count, avg(latency) by model`");
     let (mut rest, measures) = measures(input.rest())?;

@@ -114,6 +114,8 @@ fn comparisons_context_and_queries_inside() {
         ("events x context -5 of session", "events x context -5 +0 of session"),
         ("context +2 -1", "context -1 +2"),
         ("context by method", "context by method"),
+        ("PROFILE tokens | limit 1", "profile tokens | limit 1"),
+        ("profile=x", "profile=x"),
         ("tokens per 1h | fill NULL", "tokens per 1h | fill null"),
         ("session a-b:c/d x", "session a-b:c/d x"),
         ("explain session \"last\" last 1h", "explain session \"last\" last 1h"),
@@ -257,7 +259,7 @@ proptest! {
 
     #[test]
     fn a_condition_survives_printing(expr in expr()) {
-        let tree = Query { explain: false, noun: None, clauses: vec![ast::Clause::Where(expr, ast::Place::default())], pipes: Vec::new() };
+        let tree = Query { explain: false, profile: false, noun: None, clauses: vec![ast::Clause::Where(expr, ast::Place::default())], pipes: Vec::new() };
         let printed = tree.to_string();
         let (again, problems) = parse(&printed);
         prop_assert!(problems.is_empty(), "{}", diagnostic::render(&problems, &printed));

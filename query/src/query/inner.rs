@@ -66,8 +66,14 @@ impl Asker<'_> {
         }
         let plan = optimize(plan, &self.session.rules);
         let budget = Budget::new(self.session.memory_max);
-        let input =
-            Input { plan: &plan, snapshot: self.snapshot, budget: &budget, fields: false, after: None };
+        let input = Input {
+            plan: &plan,
+            snapshot: self.snapshot,
+            budget: &budget,
+            fields: false,
+            measured: false,
+            after: None,
+        };
         let output = exec::run(&input)?;
         let at = output.columns.iter().position(|have| have == name).unwrap_or(0);
         let values = distinct(&output, at);
