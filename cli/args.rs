@@ -112,6 +112,8 @@ pub(crate) enum Command {
     Append(Append),
     /// Count the tokens of a text
     Count(Count),
+    /// Book the token usage of one call of a model
+    Track(Track),
     /// Seal what can be sealed: records become columns with an index
     Seal,
     /// One full round of upkeep: seal, merge, archive, expire
@@ -214,6 +216,55 @@ pub(crate) struct Count {
     pub(crate) jsonl: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Track {
+    /// What the call was for
+    #[arg(long)]
+    pub(crate) operation: String,
+    /// The model as it was billed
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Tokens that went in, cached ones too
+    #[arg(long, value_name = "N")]
+    pub(crate) prompt_tokens: u64,
+    /// Tokens that came out, reasoning too
+    #[arg(long, value_name = "N")]
+    pub(crate) response_tokens: u64,
+    /// Of the prompt, tokens read from the provider's cache
+    #[arg(long, value_name = "N")]
+    pub(crate) cached_tokens: Option<u64>,
+    /// Of the prompt, tokens written to the provider's cache
+    #[arg(long, value_name = "N")]
+    pub(crate) cache_write_tokens: Option<u64>,
+    /// Of the response, tokens of reasoning
+    #[arg(long, value_name = "N")]
+    pub(crate) reasoning_tokens: Option<u64>,
+    /// What it cost in US dollars; without it the built-in prices say
+    #[arg(long, value_name = "USD", allow_hyphen_values = true)]
+    pub(crate) cost: Option<String>,
+    /// Who served it
+    #[arg(long)]
+    pub(crate) provider: Option<String>,
+    /// How it was billed: standard, batch, flex, priority or fast
+    #[arg(long)]
+    pub(crate) mode: Option<String>,
+    /// The conversation
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// On whose behalf
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// What sort of context the call had
+    #[arg(long)]
+    pub(crate) context_type: Option<String>,
+    /// How long it took: milliseconds, or with a unit
+    #[arg(long, value_name = "TIME")]
+    pub(crate) latency: Option<String>,
+    /// Print the record's id
+    #[arg(long)]
+    pub(crate) ack: bool,
+}
+
 /// The durability of appended events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {
@@ -293,8 +344,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] =
-    &["track", "budget", "health", "repair", "backup", "restore", "forget", "export", "upgrade"];
+const RESERVED: &[&str] = &["budget", "health", "repair", "backup", "restore", "forget", "export", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]

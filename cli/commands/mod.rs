@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod maintain;
 pub(crate) mod query;
 pub(crate) mod seal;
+pub(crate) mod track;
 
 use std::io::Write as _;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Import(args) => import::run(config, &args),
         Command::Append(args) => append::run(config, &args),
         Command::Count(args) => count::run(config, &args),
+        Command::Track(args) => track::run(config, &args),
         Command::Seal => seal::run(config),
         Command::Maintain(args) => maintain::run(config, &args),
         Command::Check(args) => check::run(config, &args),

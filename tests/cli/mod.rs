@@ -8,6 +8,7 @@ mod import;
 mod output;
 mod shell;
 mod suites;
+mod track;
 mod upkeep;
 
 use std::ffi::OsStr;

@@ -42,7 +42,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    const ALL: [Self; 5] = [Self::Standard, Self::Batch, Self::Flex, Self::Priority, Self::Fast];
+    /// All modes.
+    pub const ALL: [Self; 5] = [Self::Standard, Self::Batch, Self::Flex, Self::Priority, Self::Fast];
 
     /// Its name in the table, which is also what providers call it.
     #[must_use]
