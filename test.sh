@@ -5,6 +5,8 @@
 #   LOGQ_TEST_DATA=dir ./test.sh the tests on real data sets too
 #   LOGQ_FUZZ_RUNS=100000 ./test.sh
 #                                more inputs per fuzz target (10000 is what this script tries)
+#   LOGQ_ORACLE_QUERIES=100000 LOGQ_ORACLE_SEED=2 ./test.sh
+#                                more, and other, random questions to logq and to DuckDB (400 are what this script asks)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
@@ -67,6 +69,27 @@ step "examples in the documentation" cargo test --locked --quiet --workspace --d
 step "engine, files written by pwrite" env LOGQ_WRITER=pwrite "${test[@]}" --package logq-engine
 step "fuzz targets, short run" env LOGQ_FUZZ_RUNS="${LOGQ_FUZZ_RUNS:-10000}" \
     cargo test --locked --quiet --package logq --test tests fuzz_smoke
+oracle() { # the same random questions to logq and to DuckDB
+    local target
+    target=$(cargo metadata --locked --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+    cargo build --locked --quiet --bin logq && python3 tests/duckdb/oracle.py "$target/debug/logq" \
+        --queries "${LOGQ_ORACLE_QUERIES:-400}" --seed "${LOGQ_ORACLE_SEED:-1}" --venv "$target/duckdb-venv"
+}
+if command -v python3 >/dev/null; then
+    printf '\n==> random questions, DuckDB as the oracle\n'
+    start=$SECONDS
+    oracle
+    case $? in
+        0) note ok "random questions, DuckDB" "$((SECONDS - start)) s" ;;
+        77) skip "random questions, DuckDB" "DuckDB could not be installed: no network" ;;
+        *)
+            note FAILED "random questions, DuckDB" "$((SECONDS - start)) s"
+            failed=1
+            ;;
+    esac
+else
+    skip "random questions, DuckDB" "no python3"
+fi
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps
 
 if cargo deny --version >/dev/null 2>&1; then
