@@ -149,7 +149,7 @@ pub(crate) struct Query {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Files, or `-` for standard input
+    /// Files, directories with all that lies below them, or `-` for standard input
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// What the files hold: auto, jsonl, csv or plain

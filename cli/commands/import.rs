@@ -1,5 +1,6 @@
 //! `logq import`: files and streams in, a summary on standard error.
 
+use std::fs;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -106,7 +107,40 @@ fn inputs(paths: &[PathBuf]) -> Outcome<Vec<Input>> {
         return Err(Failure::bad("no file to import")
             .help("logq import FILE..., or `logq import -` for standard input"));
     }
-    Ok(paths.iter().map(Input::path).collect())
+    let mut files = Vec::new();
+    for path in paths {
+        match path.is_dir() {
+            true => walk(path, &mut files)?,
+            false => files.push(path.clone()),
+        }
+    }
+    if files.is_empty() {
+        let folders: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure::bad(format!("no file lies in {}", folders.join(", "))));
+    }
+    Ok(files.iter().map(Input::path).collect())
+}
+
+/// All files below a directory, by name. Hidden ones, links to directories and stores of ours are passed over.
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Outcome<()> {
+    let failed = |error| Failure::broken(format!("{}: cannot be listed: {error}", folder.display()));
+    if folder.join("MANIFEST").is_file() && folder.join("active").is_dir() {
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(folder).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        if entry.file_type().map_err(failed)?.is_dir() {
+            walk(&path, files)?;
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// Progress of each file on a terminal.

@@ -92,10 +92,32 @@ fn what_cannot_be_imported_says_why_and_the_rest_goes_in() {
     let (file, empty, missing) = (file.to_str().unwrap(), empty.to_str().unwrap(), missing.to_str().unwrap());
     place.run(["import", missing, file]).ends(2, "missing.jsonl");
     assert_eq!(place.count(), 2);
-    place.run(["import", place.dir.path().to_str().unwrap()]).ends(2, "directory");
     place.run(["import", empty]).good();
     place.run(["import", "--map", "model", file]).ends(2, "--map `model` has no `=`");
     place.run(["import", "--time-unit", "weeks", file]).ends(2, "weeks");
     place.run(["import", "--format", "yaml", file]).ends(2, "yaml");
     assert_eq!(place.count(), 2);
+}
+
+#[test]
+fn a_directory_is_all_files_below_it_but_hidden_ones_and_stores() {
+    let place = Place::new();
+    let folder = place.path("logs");
+    std::fs::create_dir_all(folder.join("2025/03")).unwrap();
+    std::fs::write(folder.join("2025/03/b.jsonl"), "{\"message\":\"two\"}\n").unwrap();
+    std::fs::write(folder.join("a.log"), "2025-03-01T12:00:00Z one\n").unwrap();
+    std::fs::write(folder.join(".hidden"), "no\n").unwrap();
+    let inside = folder.join("store");
+    let append = ["--store", inside.to_str().unwrap(), "append", "message=ours"];
+    place.run(append).good();
+    place.run(["import", folder.to_str().unwrap()]).good();
+    let found = place.json("events count by source sort source");
+    assert_eq!(found["rows"][0]["source"], "a.log");
+    assert_eq!(found["rows"][1]["source"], "b.jsonl");
+    assert_eq!(found["rows"].as_array().unwrap().len(), 2, "{found}");
+    // Again, nothing is new.
+    place.run(["import", folder.to_str().unwrap()]).good();
+    assert_eq!(place.json("events count")["rows"][0]["count"], 2);
+    std::fs::create_dir(place.path("empty")).unwrap();
+    place.run(["import", place.path("empty").to_str().unwrap()]).ends(2, "no file lies in");
 }
