@@ -1,5 +1,6 @@
 //! Every example of docs/QUERY.md runs: those in a `logq` block give an answer, without a warning, and those in a `logq-error`
-//! block the problems that stand under them.
+//! block the problems that stand under them. The pages for people who come from another language have tables whose last
+//! column is ours.
 
 use std::fs;
 use std::path::Path;
@@ -69,4 +70,52 @@ fn every_code_of_a_problem_has_its_row_in_the_reference() {
 fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let fence = format!("```{language}\n");
     text.split(&fence).skip(1).map(|rest| rest.split_once("```").unwrap().0).collect()
+}
+
+#[test]
+fn every_query_beside_one_of_another_language_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut events = data::standard_day();
+    events.extend(data::events("texts"));
+    events.extend(data::events("agent"));
+    let store = data::store(dir.path(), &events, 2);
+    let session = Session { now: Some(NOW), ..Session::default() };
+    let mut problems = Vec::new();
+    for name in ["FROM-SQL.md", "FROM-LOGSQL.md", "FROM-LOGQL.md", "FROM-KQL.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+        let queries = ours(&fs::read_to_string(path).unwrap());
+        assert!(20 < queries.len(), "{name} has only {} queries", queries.len());
+        for query in &queries {
+            match Query::parse(query).and_then(|query| query.run(&store, &session)) {
+                Ok(answer) if answer.warnings.is_empty() => {}
+                Ok(answer) => problems.push(format!("{name}: {query}: {:?}", answer.warnings)),
+                Err(error) => problems.push(format!("{name}: {error}")),
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The queries in the last column of the tables whose last column is called `logq`. Each row has one at least.
+fn ours(text: &str) -> Vec<String> {
+    let mut queries = Vec::new();
+    let mut ours = false;
+    for line in text.lines() {
+        let Some(row) = line.strip_prefix("| ").and_then(|row| row.strip_suffix(" |")) else {
+            ours &= line.starts_with('|');
+            continue;
+        };
+        // A pipe inside of a cell is written `\|`.
+        let row = row.replace("\\|", "\u{0}");
+        let cell = row.rsplit(" | ").next().unwrap();
+        if cell == "logq" {
+            ours = true;
+        } else if ours {
+            let spans: Vec<String> =
+                cell.split('`').skip(1).step_by(2).map(|span| span.replace('\u{0}', "|")).collect();
+            assert!(!spans.is_empty(), "no query of ours in {line}");
+            queries.extend(spans);
+        }
+    }
+    queries
 }
