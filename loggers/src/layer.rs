@@ -185,12 +185,10 @@ impl TracingLayer {
 }
 
 impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for TracingLayer {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        !crate::is_own(metadata.target())
-    }
-
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
+        let Some(span) = context.span(id).filter(|span| !crate::is_own(span.metadata().target())) else {
+            return;
+        };
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         span.extensions_mut().replace(Span { begun: Instant::now(), fields });
@@ -205,6 +203,10 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for TracingLayer {
 
     fn on_event(&self, traced: &tracing::Event<'_>, context: Context<'_, S>) {
         let metadata = traced.metadata();
+        // Not said by `enabled`, which would keep it from all other layers too.
+        if crate::is_own(metadata.target()) {
+            return;
+        }
         let mut fields = Fields::default();
         traced.record(&mut fields);
         let message = match fields.get("message") {

@@ -1,11 +1,14 @@
 //! What `tracing` and `log` hand over.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use log::{Level, Log as _, Record};
 use logq_engine::{Options, Store};
 use logq_loggers::{LogBridge, TracingLayer};
 use logq_query::{Query, RowShape, Session};
 use tracing::field::Empty;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 fn store(dir: &std::path::Path) -> Store {
     Store::open(dir, Options { maintain: false, ..Options::default() }).unwrap()
@@ -135,4 +138,29 @@ fn an_append_that_fails_is_counted_and_named() {
     assert!(bridge.take_error().is_some() && layer.take_error().is_some());
     assert!(layer.take_error().is_none());
     assert_eq!(rows(&store, "events count"), [r#"{"count":0}"#]);
+}
+
+/// Counts what reaches it.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Counting {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_is_not_logged_still_reaches_other_layers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let (layer, other) = (TracingLayer::new(store.writer().unwrap()), Counting::default());
+    let subscriber = tracing_subscriber::registry().with(layer).with(other.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let span = tracing::info_span!(target: "logq_engine::scan", "own", gen_ai.usage.input_tokens = 5);
+        span.in_scope(|| tracing::info!(target: "logq_engine::writer", "our own"));
+        tracing::info!("the program's");
+    });
+    assert_eq!(other.0.load(Ordering::Relaxed), 2);
+    assert_eq!(rows(&store, "events count"), [r#"{"count":1}"#]);
 }
