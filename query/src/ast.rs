@@ -12,7 +12,7 @@ mod words;
 
 pub use words::NOUNS;
 use words::is_plain;
-pub(crate) use words::{ALIASES, FIELD_WORDS, is_keyword};
+pub(crate) use words::{ALIASES, CLAUSES, FIELD_WORDS, PIPES, is_keyword};
 
 /// A place in the text that is not part of what a tree means: all places are equal.
 #[derive(Clone, Copy, Debug, Default)]

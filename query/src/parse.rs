@@ -354,33 +354,12 @@ fn skip_to_pipe(input: Tokens<'_>) -> Tokens<'_> {
 
 /// Whether the next token is a keyword that opens a clause, and so ends an expression.
 fn opens_clause(input: Tokens<'_>) -> bool {
-    const OPENERS: [&str; 19] = [
-        "where",
-        "by",
-        "per",
-        "last",
-        "since",
-        "until",
-        "between",
-        "on",
-        "today",
-        "yesterday",
-        "this",
-        "previous",
-        "around",
-        "tz",
-        "top",
-        "bottom",
-        "sort",
-        "limit",
-        "vs",
-    ];
     let Some(token) = input.first().filter(|t| t.kind == Kind::Word) else { return false };
     if expr::is_field_term(input) {
         return false;
     }
     let next = |word| input.get(1).is_some_and(|t| t.is(word));
-    OPENERS.iter().any(|word| token.is(word))
+    ast::CLAUSES.iter().any(|word| token.is(word))
         || token.is("context")
         || (token.is("all") && next("time"))
         || ((token.is("group") || token.is("order")) && next("by"))

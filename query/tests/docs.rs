@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use logq_engine::Store;
 use logq_query::{Query, Session};
 
 use crate::data::{self, NOW};
@@ -13,10 +14,7 @@ use crate::data::{self, NOW};
 fn every_example_of_the_reference_is_true() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/QUERY.md")).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut events = data::standard_day();
-    events.extend(data::events("texts"));
-    events.extend(data::events("agent"));
-    let store = data::store(dir.path(), &events, 2);
+    let store = store(dir.path());
     let session = Session { now: Some(NOW), ..Session::default() };
     let mut examples = 0;
     for block in blocks(&text, "logq") {
@@ -66,6 +64,14 @@ fn every_code_of_a_problem_has_its_row_in_the_reference() {
     assert!(absent.is_empty(), "{absent:?}");
 }
 
+/// A store with the events that the examples are about.
+fn store(dir: &Path) -> Store {
+    let mut events = data::standard_day();
+    events.extend(data::events("texts"));
+    events.extend(data::events("agent"));
+    data::store(dir, &events, 2)
+}
+
 /// The contents of the fenced blocks of a language.
 fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let fence = format!("```{language}\n");
@@ -75,10 +81,7 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
 #[test]
 fn every_query_beside_one_of_another_language_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let mut events = data::standard_day();
-    events.extend(data::events("texts"));
-    events.extend(data::events("agent"));
-    let store = data::store(dir.path(), &events, 2);
+    let store = store(dir.path());
     let session = Session { now: Some(NOW), ..Session::default() };
     let mut problems = Vec::new();
     for name in ["FROM-SQL.md", "FROM-LOGSQL.md", "FROM-LOGQL.md", "FROM-KQL.md"] {

@@ -24,8 +24,8 @@ pub const NOUNS: [&str; 20] = [
     "health",
 ];
 
-/// Words that open or continue a clause, so that text made of them needs quotes.
-const KEYWORDS: [&str; 27] = [
+/// Words that open a clause.
+pub(crate) const CLAUSES: [&str; 19] = [
     "where",
     "by",
     "per",
@@ -45,19 +45,20 @@ const KEYWORDS: [&str; 27] = [
     "sort",
     "limit",
     "vs",
-    "context",
-    "and",
-    "or",
-    "not",
-    "explain",
-    "profile",
-    "as",
-    "all",
+];
+
+/// Words besides [`CLAUSES`] that text made of them has to be quoted for.
+const OTHER_KEYWORDS: [&str; 8] = ["context", "and", "or", "not", "explain", "profile", "as", "all"];
+
+/// Words that begin a pipe.
+pub(crate) const PIPES: [&str; 16] = [
+    "where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set", "gap",
+    "fill", "parse", "unroll", "sample",
 ];
 
 /// Whether `text` is a keyword, in any case.
 pub(crate) fn is_keyword(text: &str) -> bool {
-    KEYWORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    CLAUSES.iter().chain(&OTHER_KEYWORDS).any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Words that make a term together with the field before them.

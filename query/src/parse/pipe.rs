@@ -89,10 +89,6 @@ fn sample(input: Tokens<'_>) -> Parsed<'_, String> {
 }
 
 fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
-    const PIPES: [&str; 16] = [
-        "where", "stats", "top", "bottom", "sort", "limit", "keep", "drop", "rename", "dedup", "set", "gap",
-        "fill", "parse", "unroll", "sample",
-    ];
     let instead = match name {
         "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
         "summarize" | "aggregate" | "count" | "group" => "`stats count by model` groups",
@@ -115,8 +111,8 @@ fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
     if !instead.is_empty() {
         return problem.help(instead);
     }
-    let help = format!("the pipes are {}", PIPES.join(", "));
-    problem.help(help).maybe_help(diagnostic::did_you_mean(name, PIPES))
+    let help = format!("the pipes are {}", crate::ast::PIPES.join(", "));
+    problem.help(help).maybe_help(diagnostic::did_you_mean(name, crate::ast::PIPES))
 }
 
 fn stats(input: Tokens<'_>) -> Parsed<'_, Stats> {
