@@ -107,9 +107,10 @@ fn remark(config: &Config, output: Output, answer: &Answer) {
     }
     if answer.more && output != Output::Json {
         let rows = ui::count(answer.rows.len() as u64, "row");
-        config.ui.note(&format!("there is more than {rows} (`limit all` lifts the limit)"));
+        let are = if answer.rows.len() == 1 { "is" } else { "are" };
+        config.ui.note(&format!("there {are} more than {rows} (`limit all` lifts the limit)"));
     }
-    if answer.rows.is_empty() && output == Output::Table {
+    if answer.rows.is_empty() && matches!(output, Output::Table | Output::Chart) {
         config.ui.note("no rows");
     }
 }

@@ -235,15 +235,19 @@ impl Span {
     }
 }
 
-/// The start of a name.
+/// A name, shortened with a mark where it is too wide.
 fn clipped(name: &str, width: usize) -> String {
+    if name.width() <= width {
+        return name.to_owned();
+    }
     let mut out = String::new();
     for c in name.chars() {
-        if width < out.width() + c.to_string().width() {
+        if width < out.width() + c.to_string().width() + 1 {
             break;
         }
         out.push(c);
     }
+    out.push('\u{2026}');
     out
 }
 
@@ -402,6 +406,13 @@ mod tests {
         let failure = drawn("events | stats max(model) as most").unwrap_err();
         assert_eq!(failure.message, "there is nothing to draw: no `most` is a number");
         assert_eq!(drawn("tokens by model | where total_tokens < 0").unwrap(), "");
+    }
+
+    #[test]
+    fn a_name_that_is_cut_says_so() {
+        assert_eq!(clipped("llama3.2", 8), "llama3.2");
+        assert_eq!(clipped("llama3.2:latest", 8), "llama3.\u{2026}");
+        assert_eq!(clipped("\u{4e2d}\u{6587}\u{5b57}", 5), "\u{4e2d}\u{6587}\u{2026}");
     }
 
     #[test]
