@@ -16,9 +16,11 @@
 
 mod find;
 mod pattern;
+mod template;
 
 pub(crate) use pattern::Quoted;
 pub use pattern::{REGEX_DEPTH_MAX, REGEX_SIZE_MAX, TextTest};
+pub use template::{TEMPLATE_READ_MAX, template};
 
 use crate::value::Value;
 

@@ -57,6 +57,8 @@ pub enum About {
     Id(Value),
     /// One field.
     Field(Name),
+    /// Only what the range compared with has not: `patterns new`.
+    New(Place),
 }
 
 /// A field or column.

@@ -26,7 +26,7 @@ pub const GROUPED_MAX: usize = 10_000;
 const CONTEXT_MAX: u64 = 10_000;
 
 /// Fields that every record has without having been given them.
-pub(crate) const VIRTUAL: [&str; 4] = ["time", "_id", "_arrived", "_import"];
+pub(crate) const VIRTUAL: [&str; 6] = ["time", "_id", "_arrived", "_import", source::TEXT, source::PATTERN];
 
 /// Binds a query. The plan is there when no problem is an error.
 pub(crate) fn bind(query: &Query, calendar: &Calendar) -> (Option<Plan>, Vec<Diagnostic>) {
@@ -61,6 +61,7 @@ fn bind_as(query: &Query, calendar: &Calendar, explicit_limit: bool) -> (Option<
         stages: Vec::new(),
         schema: Schema::records(noun.listing),
         about: None,
+        new: None,
         named: Vec::new(),
         explicit_limit,
         inner: explicit_limit,
@@ -118,6 +119,8 @@ struct Binder {
     schema: Schema,
     /// The field that the noun is about.
     about: Option<Name>,
+    /// Only what the range compared with has not, and where the query says so.
+    new: Option<Place>,
     named: Vec<(String, Span)>,
     /// The query says how many rows it wants.
     explicit_limit: bool,
@@ -391,7 +394,7 @@ impl Binder {
             self.name_field(&name.text, name.place.0);
             return name.text.clone();
         }
-        let resolved = resolve(name);
+        let resolved = self.noun.key(name).unwrap_or_else(|| resolve(name));
         if self.schema.open || self.schema.columns.iter().any(|have| have == resolved) {
             self.name_field(resolved, name.place.0);
             return resolved.to_owned();

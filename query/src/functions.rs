@@ -36,6 +36,8 @@ pub(crate) enum Function {
     Rate,
     /// All values, in the order of their records.
     List,
+    /// Every different value, once, in order.
+    UniqueValues,
     /// How many values lie between round numbers.
     Histogram,
     /// About how many different values.
@@ -73,6 +75,7 @@ impl Function {
             "share" => Self::Share,
             "rate" => Self::Rate,
             "list" => Self::List,
+            "uniq_values" => Self::UniqueValues,
             "histogram" => Self::Histogram,
             "approx_distinct" => Self::ApproxDistinct,
             name if name.starts_with("approx_p") => {
@@ -98,7 +101,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// The names of all functions, for "did you mean".
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 21] = [
     "count",
     "sum",
     "avg",
@@ -116,6 +119,7 @@ pub(crate) const NAMES: [&str; 20] = [
     "share",
     "rate",
     "list",
+    "uniq_values",
     "histogram",
     "approx_distinct",
     "approx_p99",

@@ -4,6 +4,7 @@
 use logq_engine::{Comparison, Literal, Predicate, Test};
 
 use crate::plan::{Condition, Plan, Stage};
+use crate::source::{PATTERN, TEXT};
 
 /// A rule that rewrites a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,8 @@ pub(crate) fn optimize(mut plan: Plan, rules: &[Rule]) -> Plan {
 
 /// Whether the scan can test a condition: it cannot where a column is computed from others.
 fn scannable(condition: &Condition, totals: bool) -> bool {
-    let computed = |name: &String| name == "_id" || (totals && name == "total_tokens");
+    let computed =
+        |name: &String| ["_id", TEXT, PATTERN].contains(&name.as_str()) || (totals && name == "total_tokens");
     // The noun's own condition asks for the field itself, not for the computed column.
     condition.own || !condition.fields.iter().any(computed)
 }

@@ -107,7 +107,7 @@ fn not_followed(tree: &ast::Query) -> Option<Diagnostic> {
                 | Clause::Versus(..)
         )
     });
-    let noun = tree.noun.as_ref().filter(|noun| !matches!(noun.name.as_str(), "events" | "errors"));
+    let noun = tree.noun.as_ref().filter(|noun| noun.name != "events");
     let pipe = tree.pipes.iter().find_map(|pipe| match pipe {
         Pipe::Stats(stats) => Some(stats.place.0),
         Pipe::Top(top) => Some(top.place.0),
@@ -117,5 +117,5 @@ fn not_followed(tree: &ast::Query) -> Option<Diagnostic> {
     let explain = (tree.explain || tree.profile).then_some(Span::new(0, 7));
     let place = noun.map(|noun| noun.place.0).or_else(|| clause.map(Clause::span)).or(pipe).or(explain)?;
     let problem = Diagnostic::error("Q0906", place, "only lists of records can be followed");
-    Some(problem.help("follow `events where ...` or `errors`; run a report again to see it change"))
+    Some(problem.help("follow `events where ...`; run a report again to see it change"))
 }

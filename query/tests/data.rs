@@ -70,6 +70,7 @@ pub(crate) fn events(name: &str) -> Vec<Event> {
         "texts" => texts(),
         "clocks" => clocks(),
         "agent" => agent(),
+        "services" => services(),
         other => panic!("unknown data set {other:?}"),
     }
 }
@@ -161,6 +162,42 @@ fn types() -> Vec<Event> {
         .map(|(n, value)| Event::new().at(NOW - n * MINUTE).field("n", n).field("v", value))
         .collect();
     events.push(Event::new().at(NOW - 19 * MINUTE).field("n", 19));
+    events
+}
+
+/// Two days of messages that programs write with other values each time; a cache fails only on the second day, and a model call
+/// says what went wrong in `error`.
+fn services() -> Vec<Event> {
+    let mut events = Vec::new();
+    for hour in 0..48_i64 {
+        let at = NOW - (48 - hour) * 60 * MINUTE;
+        let mut say = |minute: i64, source: &str, level: Level, text: &str| {
+            events.push(Event::log(level, text).field("source", source).at(at + minute * MINUTE));
+        };
+        say(1, "api", Level::Info, &format!("GET /v1/items/{hour} gave 200 in {} ms", 10 + hour));
+        if hour % 3 == 0 {
+            let text = format!("retry {hour} of 5: 10.0.0.{hour}:5432 refused after {}.5s", hour % 4);
+            say(2, "worker", if hour % 2 == 0 { Level::Warn } else { Level::Error }, &text);
+        }
+        if 40 <= hour {
+            say(3, "cache", Level::Error, &format!("cache file /var/cache/{hour}/a.bin is damaged"));
+        }
+        if hour % 12 == 5 {
+            let error = format!("rate limit of 'llama3.2': retry in {hour}s");
+            events.push(
+                Event::ai("chat")
+                    .model("llama3.2")
+                    .field("source", "agent")
+                    .at(at + 4 * MINUTE)
+                    .field("level", "error")
+                    .field("error", error.as_str()),
+            );
+        }
+    }
+    events.push(Event::log(Level::Fatal, "out of memory").at(NOW - 30 * MINUTE));
+    // Neither says anything that is a text.
+    events.push(Event::system("tick", "").field("message", 5).at(NOW - 29 * MINUTE));
+    events.push(Event::ai("chat").field("level", "error").at(NOW - 28 * MINUTE));
     events
 }
 

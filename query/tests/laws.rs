@@ -302,6 +302,8 @@ const WORDS: &[&str] = &[
     "tokens",
     "fields",
     "errors",
+    "patterns",
+    "patterns new",
     "cost",
     "usage",
     "latency",

@@ -12,3 +12,5 @@ mod lanes;
 mod laws;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod patterns;

@@ -42,6 +42,7 @@ impl Display for Noun {
             None => Ok(()),
             Some(About::Id(id)) => write!(f, " {id}"),
             Some(About::Field(name)) => write!(f, " {name}"),
+            Some(About::New(_)) => f.write_str(" new"),
         }
     }
 }

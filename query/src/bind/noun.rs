@@ -1,6 +1,6 @@
 //! Nouns: what a noun and its clauses make of the records: a list, groups, or the fields.
 
-use logq_engine::{Predicate, Test};
+use logq_engine::{Comparison, Literal, Predicate, Test};
 
 use super::{Binder, Schema};
 use crate::ast::{self, About, Clause, Expr, Name, Place, Term};
@@ -38,6 +38,7 @@ impl Binder {
                 filter.push(present(&column));
                 self.about = Some(name.clone());
             }
+            (None, Some(About::New(place))) => self.new = Some(*place),
             (Some(takes), _) => {
                 let (name, place) = noun.map_or(("", Span::default()), |noun| (&noun.name, noun.place.0));
                 let (what, help) = match takes {
@@ -62,7 +63,8 @@ impl Binder {
             keys.extend(self.noun.keys.iter().map(|key| Name { quoted: true, ..Name::new(key) }));
         }
         for name in given.unwrap_or_default() {
-            let own = |key: &Name| key.place.0 == Span::default() && key.text == name.text;
+            let text = self.noun.key(name).unwrap_or(&name.text);
+            let own = |key: &Name| key.place.0 == Span::default() && key.text == text;
             if !keys.iter().any(own) {
                 keys.push(name.clone());
             }
@@ -109,16 +111,30 @@ impl Binder {
             (None, Some(key)) => self.keys(Some(std::slice::from_ref(key))),
             (by, _) => self.keys(by),
         };
-        if let Some(key) = extra.filter(|key| !keys.iter().any(|have| have.text == key.text)) {
-            keys.push(key.clone());
+        if let Some(key) = extra {
+            let text = self.noun.key(key).unwrap_or(&key.text);
+            if !keys.iter().any(|have| have.text == text || have.text == key.text) {
+                keys.push(key.clone());
+            }
         }
         let grouped = self.noun.shape == Shape::Groups || chosen || !keys.is_empty();
         if grouped {
             let keys: Vec<&Name> = keys.iter().collect();
+            let new = self.new;
+            let measures = if new.is_some() { counted(measures) } else { measures };
             self.group(&keys, per, measures);
-            if let Some((versus, place)) = versus {
-                self.versus(versus, clauses, place);
+            match (versus, new) {
+                (Some((versus, place)), _) => self.versus(versus, clauses, place),
+                (None, Some(place)) => {
+                    let problem = Diagnostic::error("Q0207", place.0, "`new` needs to know since when");
+                    self.problems.push(problem.help("such as `patterns new last 1d vs previous 7d`"));
+                }
+                (None, None) => {}
             }
+            if new.is_some() {
+                self.only_new();
+            }
+            self.show_patterns();
             self.derive(derived);
         } else if self.noun.gaps {
             self.gap(Place::default());
@@ -138,6 +154,56 @@ impl Binder {
             }
             None => {}
         }
+    }
+
+    /// Keeps the groups that the range compared with has not, and leaves out what it would say of them.
+    fn only_new(&mut self) {
+        let [before, change, ratio] = COMPARED;
+        let is = |field: String, comparison| {
+            Predicate::field(&field, Test::Compare(comparison, Literal::Number("0".into())))
+        };
+        let (now, was) = (ROWS.to_owned(), format!("{ROWS}{before}"));
+        let fields = vec![now.clone(), was.clone()];
+        let predicate = Predicate::And(vec![is(was, Comparison::Eq), is(now, Comparison::Gt)]);
+        let sort = self.stages.pop();
+        self.stages.push(Stage::Filter(vec![Condition {
+            label: None,
+            own: false,
+            predicate,
+            fields,
+            searches: false,
+        }]));
+        let other = |name: &str| {
+            name.starts_with(ROWS) || [before, change, ratio].iter().any(|after| name.ends_with(after))
+        };
+        self.schema.measures.retain(|(name, _)| !other(name));
+        let measures = self.schema.measures.iter().map(|(name, _)| name.clone());
+        self.schema.columns = self.schema.keys.iter().cloned().chain(measures).collect();
+        self.stages.push(Stage::Keep(self.schema.columns.clone()));
+        self.stages.extend(sort);
+    }
+
+    /// Calls the key of patterns what the noun calls it.
+    fn show_patterns(&mut self) {
+        if !self.noun.has_patterns() || !self.schema.keys.iter().any(|key| key == source::PATTERN) {
+            return;
+        }
+        if self.schema.columns.iter().any(|have| have == source::SHOWN) {
+            let place = self.named.iter().find(|(name, _)| name == source::SHOWN).map(|(_, span)| *span);
+            let message = format!("two columns are called `{}`", source::SHOWN);
+            let problem = Diagnostic::error("Q0106", place.unwrap_or(Span::new(0, 1)), message);
+            self.problems.push(problem.help("name the measure otherwise with `as`"));
+            return;
+        }
+        for name in self.schema.columns.iter_mut().chain(&mut self.schema.keys) {
+            if name == source::PATTERN {
+                source::SHOWN.clone_into(name);
+            }
+        }
+        self.stages.pop();
+        self.stages.push(Stage::Rename(vec![(source::PATTERN.to_owned(), source::SHOWN.to_owned())]));
+        let order = self.usual_order();
+        self.order_by(order);
     }
 
     /// Adds the columns of the range that the rows are compared with.
@@ -234,4 +300,19 @@ impl Binder {
         let order = self.usual_order();
         self.order_by(order);
     }
+}
+
+/// The rows of a group, which nobody asked for.
+const ROWS: &str = "_rows";
+
+/// The measures, and how many rows there are.
+fn counted(mut measures: Vec<Measure>) -> Vec<Measure> {
+    measures.push(Measure {
+        function: Function::Count,
+        argument: None,
+        condition: None,
+        name: ROWS.to_owned(),
+        nothing: Nothing::Missing,
+    });
+    measures
 }

@@ -81,8 +81,8 @@ fn places(input: &Input<'_>, names: &[String], keys: &KeyTable) -> Result<(Vec<(
         let mut result = Ok(());
         let mut key = Vec::new();
         let stats = part.scan(&mut |batch: &Batch<'_>| {
-            let ids = access.ids(batch);
-            let columns = access.columns(batch, &ids);
+            let made = access.made(batch);
+            let columns = access.columns(batch, &made);
             let before = state.len();
             for (row, time) in batch.times().iter().enumerate() {
                 key.clear();

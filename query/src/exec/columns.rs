@@ -1,15 +1,18 @@
-//! Columns: the values of a batch by name, also those that the scan does not have: `_id` and the computed
+//! Columns: the values of a batch by name, also those that the scan does not have: `_id`, `_pattern` and the computed
 //! `total_tokens`.
 
 use logq_engine::predicate::Row;
 use logq_engine::text;
 use logq_engine::{Batch, Lane, RecordId, Value};
 use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::arith;
 use super::lane::{self, Tables, Whole};
 use super::table::Table;
 use crate::plan::Operation;
+use crate::source;
 
 /// Where a named column comes from.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +21,10 @@ enum Origin {
     Scan(usize),
     /// `_id`
     Id,
+    /// What an event says: its message, else its error; columns of the scan.
+    Text([usize; 2]),
+    /// The template of that.
+    Pattern([usize; 2]),
     /// Prompt and response tokens together, else the event's own total; columns of the scan.
     Total([usize; 3]),
 }
@@ -45,6 +52,8 @@ impl Access {
             .iter()
             .map(|name| match name.as_str() {
                 "_id" => Origin::Id,
+                source::TEXT => Origin::Text(source::TEXTS.map(&mut find)),
+                source::PATTERN => Origin::Pattern(source::TEXTS.map(&mut find)),
                 "total_tokens" if totals => {
                     Origin::Total(["prompt_tokens", "response_tokens", "total_tokens"].map(&mut find))
                 }
@@ -59,16 +68,33 @@ impl Access {
         self.origins.iter().any(|origin| matches!(origin, Origin::Id))
     }
 
-    /// The ids of a batch as text, where a column shows them.
-    pub(super) fn ids(&self, batch: &Batch<'_>) -> Vec<String> {
-        if self.shows_ids() { batch.ids().iter().map(ToString::to_string).collect() } else { Vec::new() }
+    /// What the columns of a batch need that is not in it.
+    pub(super) fn made(&self, batch: &Batch<'_>) -> Made {
+        let mut made = Made::default();
+        for origin in &self.origins {
+            match origin {
+                Origin::Id if made.ids.is_empty() => {
+                    made.ids = batch.ids().iter().map(ToString::to_string).collect();
+                }
+                Origin::Pattern(at) if made.patterns.is_empty() => made.patterns = patterns(batch, at),
+                _ => {}
+            }
+        }
+        made
     }
 
     /// The columns of a batch. Values are decoded when they are asked for.
-    pub(super) fn columns<'b>(&self, batch: &'b Batch<'_>, ids: &'b [String]) -> Columns<'b> {
+    pub(super) fn columns<'b>(&self, batch: &'b Batch<'_>, made: &'b Made) -> Columns<'b> {
         let columns = self.origins.iter().map(|origin| match *origin {
             Origin::Scan(at) => Column::Scan(batch, at),
-            Origin::Id => Column::Owned(ids.iter().map(|id| Some(Value::Str(id))).collect()),
+            Origin::Id => Column::Owned(made.ids.iter().map(|id| Some(Value::Str(id))).collect()),
+            Origin::Text([message, error]) => {
+                let both = batch.column(message).iter().zip(batch.column(error));
+                Column::Owned(both.map(|(message, error)| said(*message).or(said(*error))).collect())
+            }
+            Origin::Pattern(_) => Column::Owned(
+                made.patterns.iter().map(|pattern| pattern.as_deref().map(Value::Str)).collect(),
+            ),
             Origin::Total(parts) => Column::Total(batch, parts, OnceCell::new()),
         });
         Columns {
@@ -79,6 +105,48 @@ impl Access {
             strings: Strings::Batch(batch),
         }
     }
+}
+
+/// What columns are made of that neither the scan nor the store has.
+#[derive(Default)]
+pub(super) struct Made {
+    /// The ids of the rows as text.
+    ids: Vec<String>,
+    /// The templates of their messages.
+    patterns: Vec<Option<Rc<str>>>,
+}
+
+/// The templates of what the rows say.
+fn patterns(batch: &Batch<'_>, [message, error]: &[usize; 2]) -> Vec<Option<Rc<str>>> {
+    let mut patterns = templates(batch, *message);
+    if patterns.contains(&None) {
+        let missing = patterns.iter_mut().zip(templates(batch, *error));
+        missing.filter(|(have, _)| have.is_none()).for_each(|(have, other)| *have = other);
+    }
+    patterns
+}
+
+/// The template of each text of a column. What a dictionary has once is looked at once.
+fn templates(batch: &Batch<'_>, at: usize) -> Vec<Option<Rc<str>>> {
+    let of = |value: Option<Value<'_>>| match said(value) {
+        Some(Value::Str(text)) => Some(Rc::from(text::template(text))),
+        Some(Value::Bytes(bytes)) => Some(Rc::from(text::template(&String::from_utf8_lossy(bytes)))),
+        _ => None,
+    };
+    match batch.lane(at) {
+        Lane::Codes(codes, entries) => {
+            let mut known: HashMap<u32, Option<Rc<str>>> = HashMap::new();
+            let mut one = |code: u32| known.entry(code).or_insert_with(|| of(entries.get(code))).clone();
+            codes.iter().map(|code| one(*code)).collect()
+        }
+        Lane::Constant(value) => vec![of(value); batch.len()],
+        _ => batch.column(at).iter().map(|value| of(*value)).collect(),
+    }
+}
+
+/// A value that says something: a text.
+fn said(value: Option<Value<'_>>) -> Option<Value<'_>> {
+    value.filter(|value| matches!(value, Value::Str(_) | Value::Bytes(_)))
 }
 
 /// Prompt and response, where one of them is a number; else the event's own total.

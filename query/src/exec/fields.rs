@@ -60,8 +60,8 @@ pub(super) fn scan(input: &Input<'_>, filter: &[Condition]) -> Result<(Table, Sc
     let read = |state: &mut State, part: &Part<'_>| -> Result<ScanStats> {
         let mut result = Ok(());
         let stats = part.scan(&mut |batch| {
-            let ids = access.ids(batch);
-            let columns = access.columns(batch, &ids);
+            let made = access.made(batch);
+            let columns = access.columns(batch, &made);
             // From the newest on, so that examples seldom give way to newer ones.
             let mut rows: Vec<usize> = (0..batch.len()).collect();
             rows.sort_unstable_by_key(|row| std::cmp::Reverse((batch.time(*row), batch.id(*row))));

@@ -123,8 +123,8 @@ impl Reader<'_> {
     fn batch(&self, held: &mut Held, batch: &Batch<'_>, budget: &Budget) -> Result<()> {
         let floor = self.floor.load(Ordering::Relaxed);
         let newest = matches!(self.listing.wanted, Wanted::Newest(_));
-        let ids = self.access.ids(batch);
-        let columns = self.access.columns(batch, &ids);
+        let made = self.access.made(batch);
+        let columns = self.access.columns(batch, &made);
         let mut wanted: Vec<(usize, i64)> = Vec::new();
         for (row, time) in batch.times().iter().enumerate() {
             if (newest && *time < floor)

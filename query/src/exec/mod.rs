@@ -510,8 +510,8 @@ impl<'s> Passes<'_, 's> {
     fn read(&self, state: &mut group::State, part: &Part<'_>) -> Result<ScanStats> {
         let mut result = Ok(());
         let stats = part.scan(&mut |batch: &Batch<'_>| {
-            let ids = self.access.ids(batch);
-            result = state.update(self.grouping, &self.access.columns(batch, &ids), self.input.budget);
+            let made = self.access.made(batch);
+            result = state.update(self.grouping, &self.access.columns(batch, &made), self.input.budget);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         result?;

@@ -24,6 +24,9 @@ pub(super) fn about<'t>(noun: &str, input: Tokens<'t>) -> (Tokens<'t>, Option<Ab
             Ok((rest, field)) => (rest, Some(About::Field(field))),
             Err(_) => (input, None),
         },
+        "patterns" if input.first().is_some_and(|t| t.is("new")) && !expr::is_field_term(input) => {
+            (input.rest(), Some(About::New(Place(input.span()))))
+        }
         _ => (input, None),
     }
 }

@@ -208,6 +208,7 @@ impl Display for Measure {
             Function::Share => "share".to_owned(),
             Function::Rate => "rate".to_owned(),
             Function::List => "list".to_owned(),
+            Function::UniqueValues => "uniq_values".to_owned(),
             Function::Histogram => "histogram".to_owned(),
             Function::ApproxDistinct => "approx_distinct".to_owned(),
             Function::ApproxQuantile(percent) => {

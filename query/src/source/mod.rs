@@ -2,18 +2,19 @@
 //! default measures.
 
 mod cost;
-mod errors;
 mod events;
 mod fields;
 mod groups;
 mod latency;
 mod optimization;
+mod patterns;
 mod timeline;
 mod tokens;
 mod values;
 
 use logq_engine::Predicate;
 
+use crate::ast::Name;
 use crate::functions::Function;
 use crate::plan::{Arith, Condition, Measure, Nothing};
 
@@ -89,7 +90,8 @@ pub(crate) fn find(name: &str) -> Result<&'static Noun, &'static str> {
         "cost" => &cost::COST,
         "usage" => &cost::USAGE,
         "latency" => &latency::NOUN,
-        "errors" => &errors::NOUN,
+        "errors" => &patterns::ERRORS,
+        "patterns" => &patterns::PATTERNS,
         "operations" => &groups::OPERATIONS,
         "models" => &groups::MODELS,
         "sessions" => &groups::SESSIONS,
@@ -109,12 +111,24 @@ const LISTING: [&str; 5] = ["time", "level", "source", "operation", "message"];
 
 /// The columns of the noun `fields`.
 pub(crate) use fields::COLUMNS as FIELDS_COLUMNS;
+pub(crate) use patterns::{PATTERN, SHOWN, TEXT, TEXTS};
+
+impl Noun {
+    /// Whether its groups are patterns.
+    pub(crate) fn has_patterns(&self) -> bool {
+        self.keys.contains(&PATTERN)
+    }
+
+    /// The field that a name of the noun's own key stands for.
+    pub(crate) fn key(&self, name: &Name) -> Option<&'static str> {
+        (self.has_patterns() && name.text == SHOWN && !name.quoted).then_some(PATTERN)
+    }
+}
 
 /// What answers the question of a noun that this version does not have.
 fn instead(noun: &str) -> &'static str {
     match noun {
         "budget" => "`usage by model today` gives what was used",
-        "patterns" => "`events count by message top 20`",
         _ => "`events count per 1d` gives the records of each day",
     }
 }

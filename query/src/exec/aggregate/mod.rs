@@ -18,6 +18,7 @@ mod quantile;
 mod share;
 mod stddev;
 mod sum;
+mod unique_values;
 
 use logq_engine::{Entries, IntUnit, Ints, RecordId, Value};
 
@@ -145,6 +146,7 @@ pub(super) enum Aggregate {
     Edge(edge::Edge),
     Share(share::Share),
     List(list::List),
+    UniqueValues(unique_values::UniqueValues),
     Histogram(histogram::Histogram),
     ApproxDistinct(approx_distinct::ApproxDistinct),
     ApproxQuantile(approx_quantile::ApproxQuantile),
@@ -163,6 +165,7 @@ macro_rules! each {
             Aggregate::Edge($states) => $body,
             Aggregate::Share($states) => $body,
             Aggregate::List($states) => $body,
+            Aggregate::UniqueValues($states) => $body,
             Aggregate::Histogram($states) => $body,
             Aggregate::ApproxDistinct($states) => $body,
             Aggregate::ApproxQuantile($states) => $body,
@@ -187,6 +190,7 @@ impl Aggregate {
             Function::Rate if measure.argument.is_some() => Self::Sum(sum::Sum::new(true)),
             Function::Rate => Self::Count(count::Count::default()),
             Function::List => Self::List(list::List::default()),
+            Function::UniqueValues => Self::UniqueValues(unique_values::UniqueValues::default()),
             Function::Histogram => Self::Histogram(histogram::Histogram::default()),
             Function::ApproxDistinct => Self::ApproxDistinct(approx_distinct::ApproxDistinct::default()),
             Function::ApproxQuantile(percent) => {
@@ -280,6 +284,7 @@ impl Aggregate {
             Edge,
             Share,
             List,
+            UniqueValues,
             Histogram,
             ApproxDistinct,
             ApproxQuantile
