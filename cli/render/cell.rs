@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use logq_engine::Level;
-use logq_query::Datum;
+use logq_query::{Datum, Type};
 
 use super::grid::{Cell, Tone};
 use crate::ui;
@@ -12,6 +12,16 @@ use crate::ui;
 const TEXT_SHOWN_MAX: usize = 1_000;
 /// A table shows fractions of seconds to the millisecond.
 const FRACTION_DIGITS_MAX: usize = 3;
+
+/// A value of a column of this type for a table.
+pub(crate) fn of(kind: Type, datum: &Datum, zone: &TimeZone, precision: Precision) -> Cell {
+    match (kind, datum) {
+        (Type::Size, Datum::Int(bytes)) if 0 <= *bytes => {
+            Cell { text: ui::size(bytes.unsigned_abs()), tone: Tone::Plain, empty: *bytes == 0 }
+        }
+        _ => cell(datum, zone, precision),
+    }
+}
 
 /// A value for a table; `precision` is how the column shows its times.
 pub(crate) fn cell(datum: &Datum, zone: &TimeZone, precision: Precision) -> Cell {

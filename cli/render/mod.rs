@@ -93,18 +93,18 @@ impl Look<'_> {
 
     /// The answer as columns of shown text.
     fn columns(&self, answer: &Answer) -> Vec<Column> {
-        let column = |(at, name): (usize, &String)| {
+        let column = |(at, asked): (usize, &logq_query::Column)| {
             let data = || answer.rows.iter().filter_map(move |row| row.cells.get(at));
             let precision = data().filter_map(time).map(Precision::of).max().unwrap_or(Precision::Minutes);
             let present = || data().filter(|datum| !datum.is_missing());
             Column {
-                name: ui::visible(name),
+                name: ui::visible(&asked.name),
                 number: present().next().is_some() && present().all(cell::is_number),
                 fixed: present().all(|datum| cell::is_number(datum) || time(datum).is_some()),
-                cells: data().map(|datum| cell::cell(datum, self.zone, precision)).collect(),
+                cells: data().map(|datum| cell::of(asked.kind, datum, self.zone, precision)).collect(),
             }
         };
-        answer.columns.iter().map(|column| &column.name).enumerate().map(column).collect()
+        answer.columns.iter().enumerate().map(column).collect()
     }
 }
 

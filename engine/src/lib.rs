@@ -27,6 +27,7 @@ mod format;
 #[cfg(feature = "sim")]
 pub mod fuzzing;
 mod gap;
+mod health;
 mod index;
 pub mod io;
 mod level;
@@ -41,6 +42,7 @@ mod scan;
 mod segment;
 mod slot;
 mod snapshot;
+mod storage;
 mod store;
 pub mod text;
 pub mod value;
@@ -52,6 +54,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
 pub use format::frame::{ImportProgress, RECORD_SIZE_MAX, SourceId};
 pub use gap::Gap;
+pub use health::{Files, Health};
+pub use io::Space;
 pub use level::Level;
 pub use maintenance::{Upkeep, UpkeepKind, UpkeepStep};
 pub use options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX, FILE_SIZE, Options};
@@ -62,6 +66,7 @@ pub use scan::{
     BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Ints, Lane, NO_CODE, Part, Scan, ScanStats, TimeRange,
 };
 pub use snapshot::{Position, Snapshot};
+pub use storage::{FileState, FileStorage};
 pub use store::{SourceLock, Store};
 pub use text::TextTest;
 pub use value::Value;

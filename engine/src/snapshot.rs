@@ -286,6 +286,11 @@ impl View {
         self.entry.done.map_or(header::SIZE, |done| done.promise)
     }
 
+    /// The file, relative to the store.
+    pub(crate) fn relative_name(&self) -> String {
+        relative_name(self.slot, self.number)
+    }
+
     pub(crate) fn gap(&self, hole: &Hole) -> Gap {
         let count = |range: &std::ops::Range<u64>| range.end.saturating_sub(range.start);
         let records = hole

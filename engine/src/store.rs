@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{ImportProgress, SourceId};
 use crate::format::name::{FileName, IMPORTS_DIR};
+use crate::health::{self, Health};
 use crate::io::disk::Disk;
 use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::maintenance::keeper::Keeper;
@@ -164,6 +165,26 @@ impl Store {
     /// What the operating system says.
     pub fn plan_upkeep(&self, now: i64) -> Result<Upkeep> {
         maintenance::plan(&self.core, now)
+    }
+
+    /// The state of the store in numbers: files by kind, writers, what waits, what was set aside, how fast it grows. `now` is the
+    /// clock of the growth, nanoseconds since 1970. Reads heads and footers only.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// let log = store.writer()?;
+    /// log.append(&Event::system("startup", "Autonomous system started"))?;
+    /// let health = store.health(store.now())?;
+    /// assert_eq!((health.writers, health.active.records, health.sealed.files), (1, 1, 0));
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn health(&self, now: i64) -> Result<Health> {
+        health::health(&self.core, &self.cache, now)
     }
 
     /// Which parts of which sources were imported: for each source its ranges in order, neighbours joined.

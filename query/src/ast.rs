@@ -59,6 +59,8 @@ pub enum About {
     Field(Name),
     /// Only what the range compared with has not: `patterns new`.
     New(Place),
+    /// Each of its fields: `storage fields`.
+    Fields,
 }
 
 /// A field or column.

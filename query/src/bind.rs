@@ -5,6 +5,7 @@ mod condition;
 mod noun;
 mod parse;
 mod pipe;
+mod report;
 mod value;
 
 use logq_engine::TimeRange;
@@ -53,6 +54,7 @@ fn bind_as(query: &Query, calendar: &Calendar, explicit_limit: bool) -> (Option<
         (Err(_), None) => (None, None),
     };
     let Some(noun) = noun.or_else(|| source::find("events").ok()) else { return (None, Vec::new()) };
+    let noun = report::chosen(noun, query.noun.as_ref(), &query.clauses);
     let mut binder = Binder {
         noun,
         calendar: calendar.clone(),
@@ -158,6 +160,7 @@ impl Binder {
             measures,
             named: self.named,
             totals: self.noun.totals,
+            sizes: self.noun.sizes,
             index: false,
             lanes: false,
         };
@@ -171,6 +174,9 @@ impl Binder {
 
     fn source(&mut self, noun: Option<&ast::Noun>, clauses: &[Clause]) {
         self.zone(clauses);
+        if let Shape::Report(report) = self.noun.shape {
+            self.report(report, clauses);
+        }
         let mut filter = self.noun_filter(noun);
         for clause in clauses {
             match clause {
@@ -194,7 +200,7 @@ impl Binder {
         }
         match self.noun.shape {
             Shape::Fields => self.fields(clauses),
-            Shape::List | Shape::Groups => self.shape(clauses),
+            Shape::List | Shape::Groups | Shape::Report(_) => self.shape(clauses),
         }
         if let Some((_, place)) = around.filter(|_| !self.schema.records) {
             let problem = Diagnostic::error("Q0206", place.0, "`context` shows records, these rows are none");

@@ -47,6 +47,8 @@ pub enum Type {
     String,
     /// Whole numbers.
     Int,
+    /// Whole numbers of bytes: to a script what [`Type::Int`] is.
+    Size,
     /// Numbers.
     Float,
     /// True or false.
@@ -66,7 +68,7 @@ impl Type {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::String => "string",
-            Self::Int => "int",
+            Self::Int | Self::Size => "int",
             Self::Float => "float",
             Self::Bool => "bool",
             Self::Time => "time",

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub named: Vec<(String, Span)>,
     /// Whether `total_tokens` is computed from the event's other counts.
     pub totals: bool,
+    /// Columns of the answer that are numbers of bytes.
+    pub sizes: &'static [&'static str],
     /// Whether the indexes of segments may say where to look.
     pub index: bool,
     /// Whether columns may be worked on as they are encoded.
@@ -67,6 +69,8 @@ pub(crate) enum Stage {
     Group(Group),
     /// One row for each field of the records.
     Fields,
+    /// Rows about the store itself.
+    Report(Report),
     /// Rows in another order.
     Sort(Sort),
     /// The first rows; of records in no stated order the newest.
@@ -95,6 +99,17 @@ pub(crate) enum Stage {
     Unroll(String),
     /// About this part of the rows, chosen by their ids; the ratio as written and as a bound of hashes.
     Sample(String, u64),
+}
+
+/// What rows about the store are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// Its files.
+    Storage,
+    /// The fields of each of its files.
+    StorageFields,
+    /// Its state.
+    Health,
 }
 
 /// How a text becomes columns.
@@ -327,7 +342,7 @@ impl Plan {
 impl Stage {
     /// Whether rows after it are no longer records.
     pub(crate) fn closes(&self) -> bool {
-        matches!(self, Self::Group(_) | Self::Fields)
+        matches!(self, Self::Group(_) | Self::Fields | Self::Report(_))
     }
 }
 

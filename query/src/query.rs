@@ -126,14 +126,24 @@ impl Query {
         if self.tree.explain {
             return self.explained(session, now, started);
         }
-        self.run_on(&store.snapshot()?, session, now)
+        self.answer(Some(store), &store.snapshot()?, session, now)
     }
 
     /// Answers the query from a snapshot; `now` is the clock.
     ///
     /// # Errors
-    /// As [`Query::run`].
+    /// As [`Query::run`]; and `health`, which asks for more than a snapshot holds.
     pub fn run_on(&self, snapshot: &Snapshot, session: &Session, now: i64) -> Result<Answer> {
+        self.answer(None, snapshot, session, now)
+    }
+
+    fn answer(
+        &self,
+        store: Option<&Store>,
+        snapshot: &Snapshot,
+        session: &Session,
+        now: i64,
+    ) -> Result<Answer> {
         let started = Instant::now();
         if self.tree.explain {
             return self.explained(session, now, started);
@@ -151,6 +161,7 @@ impl Query {
             fields,
             measured: self.tree.profile,
             after: None,
+            store: store.map(|store| (store, now)),
         };
         let mut output = exec::run(&input)?;
         output.outcome.add(outcome);
@@ -177,6 +188,11 @@ impl Query {
             return Ok(answer);
         }
         fill(&mut answer, output);
+        for column in &mut answer.columns {
+            if column.kind == Type::Int && plan.sizes.contains(&column.name.as_str()) {
+                column.kind = Type::Size;
+            }
+        }
         answer.approximate.retain(|name| answer.columns.iter().any(|column| column.name == *name));
         answer.stats.elapsed_ms = milliseconds(started);
         Ok(answer)

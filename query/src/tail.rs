@@ -77,6 +77,7 @@ impl Tail {
             fields,
             measured: false,
             after,
+            store: None,
         })?;
         self.position = snapshot.position();
         let mut answer = self.empty.clone();

@@ -167,7 +167,7 @@ fn types() -> Vec<Event> {
 
 /// Two days of messages that programs write with other values each time; a cache fails only on the second day, and a model call
 /// says what went wrong in `error`.
-fn services() -> Vec<Event> {
+pub(crate) fn services() -> Vec<Event> {
     let mut events = Vec::new();
     for hour in 0..48_i64 {
         let at = NOW - (48 - hour) * 60 * MINUTE;

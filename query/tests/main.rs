@@ -14,3 +14,5 @@ mod laws;
 mod memory;
 #[cfg(test)]
 mod patterns;
+#[cfg(test)]
+mod reports;

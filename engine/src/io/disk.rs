@@ -20,7 +20,7 @@ use nix::fcntl::{FallocateFlags, FcntlArg, PosixFadviseAdvice};
 use nix::libc;
 
 use super::map::{Mapped, View, Written};
-use super::{File, LockKind, OpenMode, ReadMap, Stat, Support, Vfs, WriteMap};
+use super::{File, LockKind, OpenMode, ReadMap, Space, Stat, Support, Vfs, WriteMap};
 
 /// The machine this process runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -154,6 +154,13 @@ impl Vfs for Disk {
             }
         };
         Ok(self.chosen(&found))
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let found = retry_nix(|| nix::sys::statvfs::statvfs(path))?;
+        // The fields are as wide as the platform's C types.
+        let bytes = |blocks: u64| blocks.saturating_mul(found.fragment_size());
+        Ok(Space { free: bytes(found.blocks_available()), total: bytes(found.blocks()) })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one door through which the time comes")]

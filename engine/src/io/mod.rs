@@ -79,6 +79,11 @@ pub trait Vfs: Send + Sync + Debug {
     /// # Errors
     /// What the operating system says.
     fn support(&self, path: &Path) -> io::Result<Support>;
+    /// How much room the file system under `path` has.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn space(&self, path: &Path) -> io::Result<Space>;
     /// Wall clock: nanoseconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> i64;
     /// A random number for salts and identities.
@@ -87,6 +92,15 @@ pub trait Vfs: Send + Sync + Debug {
     fn boot_id(&self) -> [u8; 16];
     /// Whether background threads may run. A simulated machine has none, so that a run repeats exactly.
     fn has_threads(&self) -> bool;
+}
+
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What this user may still fill.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
 }
 
 /// What [`Vfs::support`] found.

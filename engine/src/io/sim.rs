@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use self::content::size_of;
 use self::machine::{Machine, Process};
-use super::{File, LockKind, OpenMode, ReadMap, Stat, Support, Vfs, WriteMap};
+use super::{File, LockKind, OpenMode, ReadMap, Space, Stat, Support, Vfs, WriteMap};
 
 /// The error number of a disk that fails.
 pub const EIO: i32 = nix::libc::EIO;
@@ -373,6 +373,13 @@ impl Vfs for SimDisk {
         let machine = self.machine();
         machine.dead(&self.process)?;
         Ok(machine.support.clone())
+    }
+
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        let machine = self.machine();
+        machine.dead(&self.process)?;
+        let total = machine.capacity.unwrap_or(u64::MAX);
+        Ok(Space { free: machine.free_space(), total })
     }
 
     /// Goes on by a microsecond with every call.

@@ -43,6 +43,7 @@ impl Display for Noun {
             Some(About::Id(id)) => write!(f, " {id}"),
             Some(About::Field(name)) => write!(f, " {name}"),
             Some(About::New(_)) => f.write_str(" new"),
+            Some(About::Fields) => f.write_str(" fields"),
         }
     }
 }

@@ -103,7 +103,8 @@ impl Binder {
             let text = name.text.as_str();
             let compared = COMPARED.iter().find_map(|after| text.strip_suffix(after));
             let plain = compared.filter(|_| versus.is_some()).unwrap_or(text);
-            measures.iter().any(|m| m.name == text || m.name == plain)
+            self.schema.measures.iter().any(|(have, _)| have == text)
+                || measures.iter().any(|m| m.name == text || m.name == plain)
                 || derived.iter().any(|(have, _)| *have == text)
         };
         let extra = top.and_then(|top| top.key.as_ref()).filter(|key| !ranks(key));
@@ -145,7 +146,7 @@ impl Binder {
                 .push(problem.help("add `by`, `per` or measures: `events count by model today vs previous`"));
         }
         match top {
-            Some(top) if grouped => self.rank(top),
+            Some(top) if grouped || !self.schema.measures.is_empty() => self.rank(top),
             Some(top) => {
                 let problem = Diagnostic::error("Q0206", top.place.0, "this does not say what to rank");
                 self.problems.push(

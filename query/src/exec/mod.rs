@@ -14,10 +14,11 @@ mod lane;
 mod list;
 mod names;
 mod parse;
+mod report;
 mod slices;
 mod table;
 
-use logq_engine::{Batch, Part, Predicate, Scan, ScanStats, Snapshot};
+use logq_engine::{Batch, Part, Predicate, Scan, ScanStats, Snapshot, Store};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -117,6 +118,8 @@ pub(crate) struct Input<'p> {
     pub(crate) measured: bool,
     /// Only records past this position.
     pub(crate) after: Option<logq_engine::Position>,
+    /// The store, for what no snapshot of it knows, and the clock.
+    pub(crate) store: Option<(&'p Store, i64)>,
 }
 
 /// What a plan gave.
@@ -181,6 +184,7 @@ impl<'p> Input<'p> {
             fields: self.fields,
             measured: self.measured,
             after: self.after.clone(),
+            store: self.store,
         }
     }
 
@@ -226,6 +230,7 @@ pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
             let (table, outcome) = around::scan(input, around, &filter, rest)?;
             (table, outcome, rest)
         }
+        [Stage::Report(kind), rest @ ..] => (report::rows(input, *kind)?, ScanOutcome::default(), rest),
         [Stage::Fields, rest @ ..] => {
             let (table, outcome) = fields::scan(input, &filter)?;
             (table, outcome, rest)
@@ -299,7 +304,9 @@ fn apply(table: &mut Table, stage: &Stage, input: &Input<'_>, more: &mut bool) -
         Stage::Sample(_, bound) => table.sample(*bound),
         Stage::Fill(filling) => buckets::fill(table, filling, &input.plan.zone, input.budget)?,
         // The binder puts it only where the records are.
-        Stage::Fields | Stage::Around(_) | Stage::Versus(_) => panic!("BUG: this step reads records"),
+        Stage::Fields | Stage::Report(_) | Stage::Around(_) | Stage::Versus(_) => {
+            panic!("BUG: this step reads records")
+        }
     }
     Ok(())
 }
@@ -335,6 +342,7 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
             Stage::Unroll(name) => asked.push(name.clone()),
             Stage::Limit(_)
             | Stage::Fields
+            | Stage::Report(_)
             | Stage::Drop(_)
             | Stage::Around(_)
             | Stage::Versus(_)

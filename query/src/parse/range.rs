@@ -27,6 +27,9 @@ pub(super) fn about<'t>(noun: &str, input: Tokens<'t>) -> (Tokens<'t>, Option<Ab
         "patterns" if input.first().is_some_and(|t| t.is("new")) && !expr::is_field_term(input) => {
             (input.rest(), Some(About::New(Place(input.span()))))
         }
+        "storage" if input.first().is_some_and(|t| t.is("fields")) && !expr::is_field_term(input) => {
+            (input.rest(), Some(About::Fields))
+        }
         _ => (input, None),
     }
 }

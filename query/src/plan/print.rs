@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use jiff::tz::TimeZone;
 use logq_engine::Predicate;
 
-use super::{Arith, Around, Condition, Direction, Group, Measure, Operation, Plan, Sort, Stage};
+use super::{Arith, Around, Condition, Direction, Group, Measure, Operation, Plan, Report, Sort, Stage};
 use crate::ast::{Name, Place, Value};
 use crate::calendar;
 use crate::functions::Function;
@@ -14,8 +14,12 @@ use crate::json;
 impl Plan {
     /// The query that the noun and its clauses stand for, on one line: of a plan before the optimiser.
     pub(crate) fn expanded(&self) -> String {
-        let fields = self.stages.iter().any(|stage| matches!(stage, Stage::Fields));
-        let mut text = if fields { "fields" } else { "events" }.to_owned();
+        let special = self.stages.iter().find_map(|stage| match stage {
+            Stage::Fields => Some("fields".to_owned()),
+            Stage::Report(report) => Some(report.to_string()),
+            _ => None,
+        });
+        let mut text = special.unwrap_or_else(|| "events".to_owned());
         let (filter, stages) = match self.stages.split_first() {
             Some((Stage::Filter(first), rest)) => (first.as_slice(), rest),
             _ => (self.filter.as_slice(), self.stages.as_slice()),
@@ -54,7 +58,7 @@ impl Plan {
                 Stage::Sort(sort) => {
                     text.push_str(&format!(" | {}", Stage::Sort(Sort { first: None, ..sort.clone() })));
                 }
-                Stage::Fields => {}
+                Stage::Fields | Stage::Report(_) => {}
                 other => text.push_str(&format!(" | {other}")),
             }
         }
@@ -132,6 +136,7 @@ impl Display for Stage {
             Self::Filter(list) => write!(f, "where {}", conditions(list)),
             Self::Group(group) => write!(f, "{group}"),
             Self::Fields => f.write_str("fields"),
+            Self::Report(report) => write!(f, "{report}"),
             Self::Sort(sort) => {
                 let key = |(name, direction): &(String, Direction)| match direction {
                     Direction::Ascending => named(name),
@@ -174,6 +179,16 @@ impl Display for Around {
             Some(field) => write!(f, " of {}", named(field)),
             None => Ok(()),
         }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Storage => "storage",
+            Self::StorageFields => "storage fields",
+            Self::Health => "health",
+        })
     }
 }
 

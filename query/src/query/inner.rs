@@ -73,6 +73,7 @@ impl Asker<'_> {
             fields: false,
             measured: false,
             after: None,
+            store: None,
         };
         let output = exec::run(&input)?;
         let at = output.columns.iter().position(|have| have == name).unwrap_or(0);

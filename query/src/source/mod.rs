@@ -8,6 +8,7 @@ mod groups;
 mod latency;
 mod optimization;
 mod patterns;
+mod reports;
 mod timeline;
 mod tokens;
 mod values;
@@ -16,7 +17,7 @@ use logq_engine::Predicate;
 
 use crate::ast::Name;
 use crate::functions::Function;
-use crate::plan::{Arith, Condition, Measure, Nothing};
+use crate::plan::{Arith, Condition, Measure, Nothing, Report};
 
 /// What the rows of a noun are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) enum Shape {
     Groups,
     /// One row for each field.
     Fields,
+    /// Rows about the store itself.
+    Report(Report),
 }
 
 /// What a noun takes.
@@ -64,6 +67,8 @@ pub(crate) struct Noun {
     pub(crate) listing: &'static [&'static str],
     /// Whether a list of its records has the time between them.
     pub(crate) gaps: bool,
+    /// Columns that are numbers of bytes.
+    pub(crate) sizes: &'static [&'static str],
 }
 
 /// A plain list of all events: what the other nouns differ from.
@@ -80,6 +85,7 @@ const BASE: Noun = Noun {
     keys_stay: false,
     listing: &LISTING,
     gaps: false,
+    sizes: &[],
 };
 
 /// The noun of this name. An error says what to use instead.
@@ -101,9 +107,16 @@ pub(crate) fn find(name: &str) -> Result<&'static Noun, &'static str> {
         "context" => &optimization::CONTEXT,
         "memory" => &optimization::MEMORY,
         "fields" => &fields::NOUN,
+        "storage" => &reports::STORAGE_NOUN,
+        "health" => &reports::HEALTH_NOUN,
         "values" => &values::NOUN,
         other => return Err(instead(other)),
     })
+}
+
+/// The noun `storage`, of each field.
+pub(crate) fn storage_fields() -> &'static Noun {
+    &reports::STORAGE_FIELDS_NOUN
 }
 
 /// The columns of a list of records.

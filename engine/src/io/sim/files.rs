@@ -202,6 +202,18 @@ impl Machine {
         Ok(count)
     }
 
+    /// Pages of files that have a name or are open.
+    fn used_pages(&self) -> u64 {
+        let linked = self.linked();
+        let used = self.inodes.iter().filter(|(id, inode)| 0 < inode.opens || linked.contains(id));
+        used.map(|(_, inode)| inode.meta.blocks.len()).sum()
+    }
+
+    /// Bytes that are left to be filled.
+    pub(super) fn free_space(&self) -> u64 {
+        self.capacity.map_or(u64::MAX, |capacity| (capacity / PAGE).saturating_sub(self.used_pages()) * PAGE)
+    }
+
     /// Finds blocks for some pages of a file, as far as the disk has them: the file's blocks then, and the
     /// first page that got none.
     fn reserve(&self, id: u64, pages: Range<u64>) -> (Pages, Option<u64>) {
@@ -210,10 +222,7 @@ impl Machine {
             blocks.insert(pages);
             return (blocks, None);
         };
-        let linked = self.linked();
-        let used = self.inodes.iter().filter(|(id, inode)| 0 < inode.opens || linked.contains(id));
-        let used: u64 = used.map(|(_, inode)| inode.meta.blocks.len()).sum();
-        let mut free = (capacity / PAGE).saturating_sub(used);
+        let mut free = (capacity / PAGE).saturating_sub(self.used_pages());
         for page in pages {
             if !blocks.contains(&(page..page + 1)) {
                 if free == 0 {

@@ -102,6 +102,11 @@ impl Segment {
         Ok(Self { footer, sound, map, blocks, index: OnceLock::new(), group_starts })
     }
 
+    /// Bytes of the file.
+    pub(crate) fn size(&self) -> u64 {
+        self.map.bytes().len() as u64
+    }
+
     pub(crate) fn block_count(&self) -> u32 {
         u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)
     }
