@@ -1,4 +1,4 @@
-//! What a question costs from text to answer, on unsealed records.
+//! What a question costs: from text to plan, and from text to answer on unsealed records.
 
 #[expect(dead_code, reason = "each benchmark uses a part of the workload")]
 #[path = "../cli/workload.rs"]
@@ -34,5 +34,38 @@ fn query(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, query);
+/// Questions of 200 characters.
+const TEXTS: [(&str, &str); 3] = [
+    (
+        "conditions, groups, pipes",
+        "tokens where model in (llama3.2, gpt-4o) and latency > 1.5s and (level>=warn or status=timeout) \"connection reset\" \
+         by model, operation per 1h last 7d tz Europe/Vienna | where calls > 10 | top 20 by total_tokens | keep time, model",
+    ),
+    (
+        "a regex",
+        "events where level>=error and source=worker and message ~ /retry [0-9]+ of [0-9]+/i and session exists since 2026-11-01 until \
+         2026-11-22 count, p95(latency) as slow, distinct(session) as sessions by operation top 5 by slow",
+    ),
+    (
+        "subqueries",
+        "events where session in (events where level=error last 1d count by session | where count > 3) and model=llama3.2 \
+         count, sum(total_tokens) as tokens, max(latency) as worst by session, user per 1h last 1d fill 0 sort tokens desc",
+    ),
+];
+
+fn plan(c: &mut Criterion) {
+    let mut group = c.benchmark_group("parse and plan");
+    let session = logq_query::Session::default();
+    for (name, text) in TEXTS {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let query = logq_query::Query::parse(text).expect("a query");
+                query.explain(&session, UNTIL).expect("a plan")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, plan, query);
 criterion_main!(benches);
