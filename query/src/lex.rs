@@ -247,6 +247,8 @@ impl<'t> Lexer<'t> {
                 Some("===") => "`=` compares",
                 _ => help,
             };
+        } else if self.tokens.last().is_some_and(|t| t.kind == Kind::Colon) {
+            help = "an operator stands without `:`: `level = error`, `latency > 5`, `message ~ /text/`";
         }
         let wrong = self.text.get(span.start..span.end).unwrap_or_default();
         self.problems.push(Diagnostic::error("Q0501", span, format!("`{wrong}` is no operator")).help(help));
@@ -401,6 +403,15 @@ impl<'t> Lexer<'t> {
         match word {
             Ok((_, word)) => self.push_raw(Kind::Word, word.len()),
             Err(_) => {
+                if let Some(len) = stream_selector(rest) {
+                    let span = Span::new(self.at, self.at + len);
+                    let problem =
+                        Diagnostic::error("Q0505", span, "streams and ranges are not selected here");
+                    self.problems.push(problem.help(
+                        "labels are conditions and ranges are clauses: `events where app=\"x\" count per 5m last 1h`",
+                    ));
+                    return len;
+                }
                 let c = rest.chars().next().unwrap_or_default();
                 let span = Span::new(self.at, self.at + c.len_utf8());
                 let problem = Diagnostic::error(
@@ -525,6 +536,14 @@ fn operator(rest: &str) -> Option<(Op, usize)> {
     ))
     .parse(rest);
     parsed.ok().map(|(_, found)| found)
+}
+
+/// The length of `{app="x"}[5m]`, which is how LogQL selects what a function reads.
+fn stream_selector(rest: &str) -> Option<usize> {
+    let labels = rest.starts_with('{').then(|| rest.find('}'))?? + 1;
+    let tail = rest.get(labels..)?;
+    let range = if tail.starts_with('[') { tail.find(']').map_or(0, |end| end + 1) } else { 0 };
+    Some(labels + range)
 }
 
 /// `&&` as a word of its own.

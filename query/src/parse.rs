@@ -4,6 +4,7 @@
 //! `Failure` and carries what to tell the user. Recursion only follows parentheses, which the lexer bounds.
 
 mod expr;
+mod habits;
 mod measure;
 mod pipe;
 mod range;
@@ -61,6 +62,7 @@ pub(crate) fn parse(text: &str) -> (Option<Query>, Vec<Diagnostic>) {
     let mut parser = Collector { problems: Vec::new() };
     let query = parser.query(Tokens::new(&tokens, text.len()));
     problems.append(&mut parser.problems);
+    problems.extend(habits::semicolon(&tokens));
     problems.sort_by_key(|problem| problem.span.start);
     // What is wrong inside of a query in parentheses is met again where the outer one goes on.
     problems.dedup_by(|one, other| one.span == other.span && one.code == other.code);
@@ -109,18 +111,7 @@ impl Collector {
     /// Queries that begin like those of another language.
     fn foreign_start(&mut self, input: Tokens<'_>) -> bool {
         let Some(first) = input.first() else { return false };
-        let help = if first.is("select") {
-            "a query starts with what to report: `events where ...`, `tokens by model last 24h`"
-        } else if first.kind == Kind::Word && first.text.starts_with('{') {
-            "labels are fields: `events where app=\"x\" \"text\"`"
-        } else if functions::is_name(&first.text)
-            && input.get(1).is_some_and(|t| t.is("by") || t.is("without"))
-            && input.get(2).is_some_and(|t| t.kind == Kind::Open)
-        {
-            "keys stand behind the measure: `events rate(), sum(latency) by model per 5m`"
-        } else {
-            return false;
-        };
+        let Some(help) = habits::start(input) else { return false };
         let problem =
             Diagnostic::error("Q0505", first.span, format!("a query cannot start with `{}`", first.text));
         self.problems.push(problem.help(help));
@@ -201,11 +192,10 @@ impl Collector {
             );
         } else if let Clause::Text(text, _) = found
             && let Some((word, span)) = first_word(text)
-            && let Some((_, help)) =
-                FOREIGN_CLAUSES.iter().find(|(clause, _)| word.eq_ignore_ascii_case(clause))
+            && let Some(help) = habits::clause(text)
         {
             let problem = Diagnostic::warning("Q0105", span, format!("`{word}` is searched as text"));
-            self.problems.push(problem.help(*help));
+            self.problems.push(problem.help(help));
         } else if let Clause::Text(text, _) = found
             && let Some((word, span)) = first_word(text)
             && let Some(near) = CLAUSES.iter().find(|clause| one_slip(&word.to_ascii_lowercase(), clause))
@@ -278,14 +268,6 @@ fn first_word(text: &ast::Expr) -> Option<(&str, crate::token::Span)> {
         _ => None,
     }
 }
-
-/// Clauses of other languages, and ours.
-const FOREIGN_CLAUSES: [(&str, &str); 4] = [
-    ("having", "`... count by model | where count > 2` filters groups"),
-    ("from", "a query reads the whole store; `where source=x` chooses; text is clearer in quotes"),
-    ("offset", "`last 1h vs previous` compares with an earlier range; text is clearer in quotes"),
-    ("earliest", "`since TIME` and `last 1h` say which time to read; text is clearer in quotes"),
-];
 
 fn one_slip(word: &str, noun: &str) -> bool {
     word.len().abs_diff(noun.len()) <= 1 && 3 < word.len() && diagnostic::distance(word, noun) == 1
@@ -383,7 +365,10 @@ fn clause(input: Tokens<'_>) -> Parsed<'_, Clause> {
         "top" | "bottom" => map(top, Clause::Top).parse(input),
         "sort" | "order" => map(spanned(sort), |(keys, place)| Clause::Sort(keys, place)).parse(input),
         "limit" => map(spanned(limit), |(count, place)| Clause::Limit(count, place)).parse(input),
-        "group" => foreign(first, "group by", "write `by model`"),
+        "group" => {
+            let key = input.get(2).map_or("model".into(), shown);
+            foreign(first, "group by", &format!("write `by {key}`"))
+        }
         "vs" => map(spanned(range::versus), |(versus, place)| Clause::Versus(versus, place)).parse(input),
         "context" => {
             map(spanned(range::context), |(context, place)| Clause::Context(context, place)).parse(input)
@@ -467,6 +452,7 @@ fn names(input: Tokens<'_>) -> Parsed<'_, Vec<Name>> {
         let problem = Diagnostic::error("Q0505", open.span, "keys stand without parentheses");
         return fail(problem.help("write `by model, operation`; time buckets are `per 1h`"));
     }
+    let name = |input| habits::key(input).unwrap_or_else(|| name(input));
     let one = must(name, "Q0201", "a field name", "separate names with commas; put a keyword in backticks");
     separated_list1(kind(Kind::Comma), one).parse(input)
 }
@@ -480,14 +466,6 @@ fn filter(input: Tokens<'_>) -> Parsed<'_, ast::Expr> {
 }
 
 fn by(input: Tokens<'_>) -> Parsed<'_, Vec<Name>> {
-    const BUCKETS: [&str; 5] = ["bin", "bucket", "time_bucket", "date_trunc", "time_window"];
-    let function = |t: &&Token<'_>| BUCKETS.iter().any(|word| t.is(word));
-    if let Some(token) = input.get(1).filter(function)
-        && input.get(2).is_some_and(|t| t.kind == Kind::Open && t.span.start == token.span.end)
-    {
-        let message = format!("`{}` is not part of this language", token.text);
-        return fail(Diagnostic::error("Q0505", token.span, message).help("time buckets are `per 1h`"));
-    }
     names(input.rest())
 }
 
@@ -514,7 +492,7 @@ fn any_value(input: Tokens<'_>) -> Parsed<'_, Value> {
     }
 }
 
-fn count(input: Tokens<'_>) -> Parsed<'_, u64> {
+fn count<'t>(input: Tokens<'t>, help: &'static str) -> Parsed<'t, u64> {
     let whole = |input| match kind(Kind::Word)(input) {
         Ok((rest, token)) => match units::whole(&token.text) {
             Some(count) => Ok((rest, count)),
@@ -522,30 +500,43 @@ fn count(input: Tokens<'_>) -> Parsed<'_, u64> {
         },
         Err(error) => Err(error),
     };
-    must(whole, "Q0303", "how many", "a whole number such as 5 or 10k")(input)
+    must(whole, "Q0303", "how many", help)(input)
 }
 
 fn top(input: Tokens<'_>) -> Parsed<'_, Top> {
     let bottom = input.first().is_some_and(|t| t.is("bottom"));
-    let (rest, count) = count(input.rest())?;
+    let (rest, count) = count(input.rest(), "a whole number such as 5: `top 5 by operation`")?;
     let key = must(name, "Q0201", "what to rank by", "a measure of the answer, or a field to group by");
     let (rest, key) = opt(nom::sequence::preceded(word("by"), key)).parse(rest)?;
+    if let Some(token) = rest.first().filter(|t| t.is("desc") || t.is("asc")) {
+        let problem =
+            Diagnostic::error("Q0505", token.span, "`top` and `bottom` say the order by themselves");
+        return fail(
+            problem.help(format!("leave out `{}`; `bottom n by key` is the other end", shown(token))),
+        );
+    }
     Ok((rest, Top { bottom, count, key, place: Place(input.span_to(&rest)) }))
 }
 
 fn sort(input: Tokens<'_>) -> Parsed<'_, Vec<SortKey>> {
     let rest = match input.first() {
-        Some(token) if token.is("order") => return foreign(token, "order by", "write `sort latency desc`"),
+        Some(token) if token.is("order") => {
+            let key = input.get(2).filter(|t| t.kind == Kind::Word).map_or("latency desc".into(), shown);
+            let order = input.get(3).filter(|t| t.is("desc")).map_or("", |_| " desc");
+            return foreign(token, "order by", &format!("write `sort {key}{order}`"));
+        }
         _ => opt(word("by")).parse(input.rest())?.0,
     };
     separated_list1(kind(Kind::Comma), sort_key).parse(rest)
 }
 
 fn sort_key(input: Tokens<'_>) -> Parsed<'_, SortKey> {
-    if let Some(token) =
-        input.first().filter(|t| t.kind == Kind::Word && t.text.starts_with('-') && 1 < t.text.len())
-    {
-        let help = format!("write `sort {} desc`", token.text.trim_start_matches('-'));
+    if let Some(token) = input.first().filter(|t| t.kind == Kind::Word && t.text.starts_with('-')) {
+        let key = match token.text.trim_start_matches('-') {
+            "" => input.get(1).map_or("latency".into(), shown),
+            key => key.to_owned(),
+        };
+        let help = format!("write `sort {key} desc`");
         return fail(
             Diagnostic::error("Q0505", token.span, "a leading `-` does not sort downwards").help(help),
         );
@@ -556,6 +547,7 @@ fn sort_key(input: Tokens<'_>) -> Parsed<'_, SortKey> {
 }
 
 fn limit(input: Tokens<'_>) -> Parsed<'_, Option<u64>> {
+    let count = |input| count(input, "a whole number such as 5 or 10k");
     alt((map(word("all"), |_| None), map(count, Some))).parse(input.rest())
 }
 

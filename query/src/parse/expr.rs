@@ -1,6 +1,8 @@
 //! Conditions: terms joined by `and`, `or`, `not`, parentheses, and by nothing, which is `and`.
 
-use super::{Collector, Err, Parsed, Problem, any_value, fail, measure, must, opens_clause, other, shown};
+use super::{
+    Collector, Err, Parsed, Problem, any_value, fail, habits, measure, must, opens_clause, other, shown,
+};
 use crate::ast::{self, Expr, Name, Place, Regex, Search, Term, TextOp, Value};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::functions;
@@ -142,7 +144,17 @@ fn unclosed<'t, T>(rest: Tokens<'t>, open: &Token<'_>) -> Parsed<'t, T> {
 fn primary(input: Tokens<'_>) -> Parsed<'_, Expr> {
     let Some(first) = input.first() else { return other() };
     match first.kind {
-        Kind::Quoted | Kind::Single => search(input, first, Search::Phrase(first.text.to_string())),
+        Kind::Quoted | Kind::Single => {
+            let star =
+                |t: &&Token<'_>| t.kind == Kind::Word && t.text == "*" && t.span.start == first.span.end;
+            if let Some(star) = input.get(1).filter(star) {
+                let problem = Diagnostic::error("Q0502", star.span, "`*` cannot follow a phrase");
+                let help =
+                    "`word*` finds words that begin so; `message contains \"...\"` finds any part of a text";
+                return fail(problem.help(help));
+            }
+            search(input, first, Search::Phrase(first.text.to_string()))
+        }
         Kind::Exact => search(input, first, Search::Exact(first.text.to_string())),
         Kind::Regex { .. } => search(input, first, Search::Regex(regex_of(first))),
         Kind::Word | Kind::Name => {
@@ -195,18 +207,6 @@ const TEXT_OPS: [(&str, TextOp); 5] = [
     ("cidr", TextOp::Cidr),
 ];
 
-/// Operators of other languages, and ours.
-const FOREIGN_OPS: [(&str, &str); 8] = [
-    ("has", "contains"),
-    ("startswith", "starts"),
-    ("hasprefix", "starts"),
-    ("endswith", "ends"),
-    ("matches", "~"),
-    ("regexp", "~"),
-    ("rlike", "~"),
-    ("ilike", "like"),
-];
-
 /// A term that starts with a word: a comparison of a field, or the word as text.
 fn word_term<'t>(input: Tokens<'t>, first: &'t Token<'t>) -> Parsed<'t, Term> {
     if first.kind == Kind::Word && (opens_clause(input) || measure::starts(input)) {
@@ -223,7 +223,10 @@ fn word_term<'t>(input: Tokens<'t>, first: &'t Token<'t>) -> Parsed<'t, Term> {
         Kind::Op(op @ (Op::Match | Op::NotMatch)) => matched(rest.rest(), field, op, next),
         Kind::Op(op) => {
             let (rest, value) = value_after(rest.rest(), next)?;
-            Ok((rest, Term::Compare { field, op, value }))
+            match habits::comparison(&field, &value) {
+                Some(problem) => fail(problem),
+                None => Ok((rest, Term::Compare { field, op, value })),
+            }
         }
         Kind::Colon => in_field(rest.rest(), field, next),
         Kind::Word => word_operator(input, field, next),
@@ -244,16 +247,10 @@ fn word_operator<'t>(input: Tokens<'t>, field: Name, next: &'t Token<'t>) -> Par
         }
         return Ok((rest, Term::Text { field, op: *op, value }));
     }
-    if input.filtering
-        && after.first().is_some_and(|t| matches!(t.kind, Kind::Quoted | Kind::Single))
-        && let Some((word, instead)) = FOREIGN_OPS.iter().find(|(word, _)| next.is(word))
-    {
-        let problem = Diagnostic::error("Q0505", next.span, format!("`{word}` is no operator here"));
-        return fail(problem.help(format!("write `{field} {instead} ...`")));
-    }
     if next.is("is") && after.first().is_some_and(|t| t.is("null") || t.is("not")) {
         let problem = Diagnostic::error("Q0505", next.span, "`is null` is not part of this language");
-        return fail(problem.help("write `field missing` or `field exists`"));
+        let word = if after.first().is_some_and(|t| t.is("not")) { "exists" } else { "missing" };
+        return fail(problem.help(format!("write `{field} {word}`")));
     }
     let negated = next.is("not");
     let operator = if negated { after.first() } else { Some(next) };
@@ -337,20 +334,17 @@ fn in_query(input: Tokens<'_>, open: Span, field: Name, negated: bool) -> Parsed
 
 fn value_after<'t>(input: Tokens<'t>, operator: &Token<'_>) -> Parsed<'t, Value> {
     match any_value(input) {
-        Ok((_, value)) if !value.quoted && value.text.starts_with("ago(") => {
-            let length = value.text.trim_start_matches("ago(");
-            let problem = Diagnostic::error("Q0505", value.place.0, "`ago` is not part of this language");
-            fail(
-                problem.help(format!(
-                    "`now-{length}` is a point in time, `last {length}` a range that ends now"
-                )),
-            )
-        }
-        Ok(found) => Ok(found),
+        Ok((rest, value)) => match habits::computed(&value.text, value.place.0).filter(|_| !value.quoted) {
+            Some(problem) => fail(problem),
+            None => Ok((rest, value)),
+        },
         Err(_) => {
             let problem =
                 Diagnostic::error("Q0201", operator.span, format!("no value follows `{}`", shown(operator)));
             fail(match input.first().map(|t| t.kind) {
+                Some(Kind::Open) if operator.is("between") => {
+                    problem.help("`latency between 1s and 5s`, both ends included, without parentheses")
+                }
                 Some(Kind::Open) => problem.help("several values are written `field in (a, b)`"),
                 _ => problem.help("quote a value that holds spaces, or an empty one: `\"\"`"),
             })
@@ -376,6 +370,9 @@ fn in_field<'t>(input: Tokens<'t>, field: Name, colon: &Token<'_>) -> Parsed<'t,
                 .help("`message:timeout` searches one field"),
         );
     };
+    if let Some(problem) = habits::searched(&field, token) {
+        return fail(problem);
+    }
     let what = match token.kind {
         Kind::Bare | Kind::Word => word_or_prefix(&token.text),
         Kind::Quoted | Kind::Single => Search::Phrase(token.text.to_string()),
@@ -388,10 +385,6 @@ fn in_field<'t>(input: Tokens<'t>, field: Name, colon: &Token<'_>) -> Parsed<'t,
             );
         }
     };
-    if field.text == "_time" && !field.quoted && units::duration(&token.text).is_some() {
-        let problem = Diagnostic::error("Q0505", field.place.0, "`_time` does not say which time to read");
-        return fail(problem.help(format!("write `last {}`", token.text)));
-    }
     let place = Place(field.place.0.to(token.span));
     Ok((input.rest(), Term::Search { field: Some(field), what, place }))
 }
@@ -423,7 +416,15 @@ fn text(input: Tokens<'_>, name: Name) -> Parsed<'_, Term> {
             "the functions are {}; quote text that is followed by a parenthesis",
             functions::NAMES.join(", ")
         );
-        return fail(problem.help(help).maybe_help(diagnostic::did_you_mean(&text, functions::NAMES)));
+        return fail(
+            problem
+                .help(help)
+                .maybe_help(diagnostic::did_you_mean(&text, functions::NAMES))
+                .maybe_help(habits::function(&text.to_lowercase()).map(str::to_owned)),
+        );
+    }
+    if let Some(problem) = habits::word(input) {
+        return fail(problem);
     }
     if text.chars().all(|c| c == '*') {
         let problem = Diagnostic::error("Q0502", place.0, "`*` is not needed");

@@ -1,6 +1,6 @@
 //! Measures: aggregates with arithmetic inside, a condition and a name.
 
-use super::{Parsed, expr, fail, kind, must, name, other};
+use super::{Parsed, expr, fail, habits, kind, must, name, other};
 use crate::ast::{Aggregate, Arith, Place, Power, Sign, Value};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions::{self, Function};
@@ -51,7 +51,10 @@ pub(super) fn measure(input: Tokens<'_>) -> Parsed<'_, Aggregate> {
         let problem = Diagnostic::error("Q0104", first.span, message);
         let example = Some(format!("such as `{function}(latency)`")).filter(|_| open.is_none());
         return fail(
-            problem.maybe_help(example.or_else(|| diagnostic::did_you_mean(&function, functions::NAMES))),
+            problem
+                .maybe_help(diagnostic::did_you_mean(&function, functions::NAMES))
+                .maybe_help(habits::function(&function).map(str::to_owned))
+                .maybe_help(example),
         );
     }
     let mut rest = input.rest();
@@ -99,7 +102,7 @@ fn arguments(input: Tokens<'_>, open: crate::token::Span) -> Parsed<'_, Option<A
             fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`"))
         }
         Some(_) if matches!(&value, Arith::Field(name) if name.text.eq_ignore_ascii_case("distinct")) => {
-            let problem = Diagnostic::error("Q0505", input.span(), "`distinct` is a function here");
+            let problem = Diagnostic::error("Q0505", input.span(), "`distinct` is a function of its own");
             fail(problem.help("write `distinct(model)`"))
         }
         Some(_) => {

@@ -5,8 +5,8 @@ use nom::combinator::{map, opt};
 use nom::multi::separated_list1;
 
 use super::{
-    Parsed, after_word, by, fail, filter, kind, limit, measure, must, name, names, other, per, shown, sort,
-    spanned, top, word,
+    Parsed, after_word, by, fail, filter, habits, kind, limit, measure, must, name, names, other, per, shown,
+    sort, spanned, top, word,
 };
 use crate::ast::{Arith, Fill, Name, Parse, Pipe, Place, Regex, Stats, Value};
 use crate::diagnostic::{self, Diagnostic};
@@ -17,6 +17,9 @@ pub(super) fn pipe(input: Tokens<'_>) -> Parsed<'_, Pipe> {
     let Some(first) = input.first() else { return other() };
     if first.kind != Kind::Word {
         return other();
+    }
+    if let Some(problem) = habits::pipe_is_condition(input) {
+        return fail(problem);
     }
     match first.text.to_ascii_lowercase().as_str() {
         "where" => map(spanned(filter), |(expr, place)| Pipe::Where(expr, place)).parse(input),
@@ -89,26 +92,8 @@ fn sample(input: Tokens<'_>) -> Parsed<'_, String> {
 }
 
 fn unknown_pipe(token: &Token<'_>, name: &str) -> Diagnostic {
-    let instead = match name {
-        "project" | "select" | "fields" | "table" => "`keep a, b` keeps columns",
-        "summarize" | "aggregate" | "count" | "group" => "`stats count by model` groups",
-        "timechart" | "bin" | "bucket" => "`stats count by model per 1h` groups by time",
-        "json" | "logfmt" | "unpack_json" | "unpack_logfmt" | "spath" => {
-            "`parse json` and `parse logfmt` read `message`, or the field after `from`"
-        }
-        "line_format" | "format" => "`keep a, b` says what is shown; `set` computes columns",
-        "filter" | "having" | "search" => "`where ...` filters",
-        "extend" | "eval" => "`set x = a + b` adds a column",
-        "take" | "head" | "first" => "`limit n` cuts the answer",
-        "rex" | "extract" | "parse_json" => {
-            "`parse \"took {took:duration}\"`, `parse regex /.../` or `parse json` reads a text"
-        }
-        "mv-expand" | "mvexpand" | "explode" => "`unroll field` gives every element of an array a row",
-        "uniq" | "distinct" => "`dedup by field` keeps one of each; `distinct(field)` counts them",
-        _ => "",
-    };
     let problem = Diagnostic::error("Q0101", token.span, format!("unknown pipe `{}`", shown(token)));
-    if !instead.is_empty() {
+    if let Some(instead) = habits::pipe(name) {
         return problem.help(instead);
     }
     let help = format!("the pipes are {}", crate::ast::PIPES.join(", "));

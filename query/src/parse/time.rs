@@ -1,7 +1,7 @@
 //! Time clauses. What a date or duration means is decided later, when the clock and the zone are known; here
 //! is checked that it reads as one.
 
-use super::{Parsed, fail, must, other, shown};
+use super::{Parsed, fail, habits, must, other, shown};
 use crate::ast::{Dur, Place, Time, Unit, When};
 use crate::diagnostic::Diagnostic;
 use crate::token::{Kind, Token, Tokens};
@@ -166,6 +166,9 @@ fn when(input: Tokens<'_>) -> Parsed<'_, When> {
     }
     if units::is_moment(&text) {
         return Ok((rest, When { text, place }));
+    }
+    if let Some(problem) = habits::computed(&first.text, place.0) {
+        return fail(problem);
     }
     let problem = Diagnostic::error("Q0402", place.0, format!("`{}` is no point in time", shown(first)));
     if units::duration(&text).is_some() {

@@ -138,10 +138,10 @@ fn grammar_problems_have_a_place_and_help() {
         (
             "events top five by x",
             expect![[r#"
-            error Q0303: expected how many, found `five`
-              events top five by x
-                         ^^^^
-              help: a whole number such as 5 or 10k"#]],
+                error Q0303: expected how many, found `five`
+                  events top five by x
+                             ^^^^
+                  help: a whole number such as 5: `top 5 by operation`"#]],
         ),
         (
             "events | | limit 5",
