@@ -215,7 +215,9 @@ impl Binder {
         let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         if CONTEXT_MAX < context.before.max(context.after) {
             let message = format!("more than {CONTEXT_MAX} records on one side are no context");
-            self.problems.push(Diagnostic::error("Q0206", place.0, message));
+            let problem = Diagnostic::error("Q0206", place.0, message);
+            self.problems
+                .push(problem.help("ask for fewer, or read the range itself with `since ... until ...`"));
         }
         let of = context.of.as_ref().map(|name| self.column(name));
         self.stages.push(Stage::Around(Around {
@@ -249,13 +251,18 @@ impl Binder {
             resolved.push(column);
         }
         for measure in &measures {
-            let place = keys.first().map_or(Span::default(), |key| key.place.0);
+            // What a noun brings is written nowhere: it is in the way of a key.
+            let brought = measure.place == Span::default();
+            let place = keys.first().filter(|_| brought).map_or(measure.place, |key| key.place.0);
             self.unique(&mut columns, &measure.name, place);
         }
-        let rated = measures.iter().any(|measure| measure.function == Function::Rate);
-        if rated && per.is_none() && (self.range.from.is_none() || self.range.until.is_none()) {
-            let place = keys.first().map_or(Span::new(0, 1), |key| key.place.0);
-            let problem = Diagnostic::error("Q0407", place, "`rate` needs to know how long the range is");
+        let rated = measures.iter().find(|measure| measure.function == Function::Rate);
+        if let Some(rated) = rated
+            && per.is_none()
+            && (self.range.from.is_none() || self.range.until.is_none())
+        {
+            let problem =
+                Diagnostic::error("Q0407", rated.place, "`rate` needs to know how long the range is");
             self.problems.push(problem.help("give it a start and an end (`last 1h`), or buckets (`per 1m`)"));
         }
         let group = Group { per, keys: resolved, measures, range: self.range };

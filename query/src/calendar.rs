@@ -233,6 +233,7 @@ impl Calendar {
         };
         let first = first.ok_or_else(|| {
             Diagnostic::error("Q0402", place, format!("there is no such date as `{}`", when.text))
+                .help("a date is year-month-day, such as 2026-11-22")
         })?;
         self.days_from(first, unit, count).ok_or_else(|| out_of_range(place))
     }

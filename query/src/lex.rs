@@ -93,11 +93,10 @@ impl<'t> Lexer<'t> {
         }
         if self.tokens.len() == TOKENS_MAX {
             let span = Span::new(self.at, self.at + 1);
-            self.problems.push(Diagnostic::error(
-                "Q0003",
-                span,
-                format!("the query has more than {TOKENS_MAX} tokens"),
-            ));
+            let message = format!("the query has more than {TOKENS_MAX} tokens");
+            let problem = Diagnostic::error("Q0003", span, message);
+            self.problems
+                .push(problem.help("many values can come from a query: `session in (events where ...)`"));
             return false;
         }
         let taken = if self.value_follows() {
@@ -465,7 +464,8 @@ impl<'t> Lexer<'t> {
             let raw = body.get(..end).unwrap_or_default();
             if raw.is_empty() {
                 let span = Span::new(self.at, self.at + 2);
-                self.problems.push(Diagnostic::error("Q0006", span, "this name is empty"));
+                let problem = Diagnostic::error("Q0006", span, "this name is empty");
+                self.problems.push(problem.help("the name of a field stands between the backticks"));
             }
             let text =
                 if raw.contains('`') { Cow::Owned(raw.replace("``", "`")) } else { Cow::Borrowed(raw) };

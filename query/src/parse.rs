@@ -218,7 +218,11 @@ impl Collector {
             }
         };
         if let Some(token) = rest.first().filter(|t| t.kind != Kind::Pipe) {
-            self.problems.push(unexpected(token, "`|` or the end of the query"));
+            let problem = unexpected(token, "`|` or the end of the query");
+            self.problems.push(match token.kind {
+                Kind::Close | Kind::Op(_) => problem,
+                _ => problem.help("steps are separated by `|`; quote a value that holds a space"),
+            });
             return skip_to_pipe(rest);
         }
         rest
@@ -235,7 +239,8 @@ impl Collector {
                     "Q0201",
                     at.span(),
                     format!("the query ends where {expected} should be"),
-                ),
+                )
+                .help("finish the query, or leave out the last word"),
             },
         };
         self.problems.push(diagnostic);
@@ -286,7 +291,8 @@ fn unexpected(token: &Token<'_>, expected: &str) -> Diagnostic {
             "Q0204",
             token.span,
             format!("`{}` cannot stand here; expected {expected}", shown(token)),
-        ),
+        )
+        .help("quote it to search for it, or leave it out"),
     }
 }
 
@@ -425,8 +431,7 @@ fn must<'t, T>(
                 Some(token) => format!("expected {expected}, found `{}`", shown(token)),
                 None => format!("expected {expected}, found the end of the query"),
             };
-            let problem = Diagnostic::error(code, input.span(), message);
-            fail(if help.is_empty() { problem } else { problem.help(help) })
+            fail(Diagnostic::error(code, input.span(), message).help(help))
         }
         result => result,
     }

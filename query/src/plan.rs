@@ -220,6 +220,8 @@ pub(crate) struct Measure {
     pub name: String,
     /// What a sum of nothing is.
     pub nothing: Nothing,
+    /// Where it is written; empty for a measure that the noun brings.
+    pub place: Span,
 }
 
 /// What a sum over no present value is.

@@ -122,7 +122,14 @@ impl Binder {
             }
         };
         let argument = Some(crate::plan::Arith::Field(main.clone()));
-        Some(vec![Measure { function, argument, condition: None, name: main, nothing: Nothing::Zero }])
+        Some(vec![Measure {
+            function,
+            argument,
+            condition: None,
+            name: main,
+            nothing: Nothing::Zero,
+            place: key.place.0,
+        }])
     }
 
     fn rename(&mut self, pairs: &[(Name, Name)], place: Place) {

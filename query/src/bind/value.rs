@@ -122,7 +122,14 @@ impl Binder {
             Some(condition) => Some(self.condition(condition)?),
             None => None,
         };
-        Some(Measure { function, argument, condition, name: aggregate.column(), nothing: Nothing::Missing })
+        Some(Measure {
+            function,
+            argument,
+            condition,
+            name: aggregate.column(),
+            nothing: Nothing::Missing,
+            place: aggregate.place.0,
+        })
     }
 
     /// Arithmetic with its fields resolved.

@@ -401,9 +401,7 @@ fn text(input: Tokens<'_>, name: Name) -> Parsed<'_, Term> {
     let place = name.place;
     if name.quoted {
         let problem = Diagnostic::error("Q0204", place.0, "a field alone is no condition");
-        return fail(
-            problem.help(format!("`{name} exists` tests that it is there; text goes in double quotes")),
-        );
+        return fail(problem.help("`exists` after it tests that it is there; text goes in double quotes"));
     }
     let text = name.text;
     if let Some(rest) = text.strip_prefix('-').filter(|rest| rest.starts_with(char::is_alphabetic)) {

@@ -43,6 +43,8 @@ fn same(texts: &[(&str, &str)]) {
 
 fn wrong(text: &str, want: &Expect) {
     let (_, problems) = parse(text);
+    let bare = problems.iter().find(|problem| problem.help.is_none());
+    assert!(bare.is_none(), "{text}: {bare:?} does not say what to do");
     want.assert_eq(&diagnostic::render(&problems, text));
 }
 

@@ -18,6 +18,7 @@ use logq_engine::Predicate;
 use crate::ast::Name;
 use crate::functions::Function;
 use crate::plan::{Arith, Condition, Measure, Nothing, Report};
+use crate::token::Span;
 
 /// What the rows of a noun are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +165,7 @@ fn count(name: &str) -> Measure {
         condition: None,
         name: name.to_owned(),
         nothing: Nothing::Missing,
+        place: Span::default(),
     }
 }
 
@@ -174,5 +176,6 @@ fn measure(function: Function, field: &str, name: &str, nothing: Nothing) -> Mea
         condition: None,
         name: name.to_owned(),
         nothing,
+        place: Span::default(),
     }
 }

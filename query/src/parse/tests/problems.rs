@@ -154,29 +154,30 @@ fn grammar_problems_have_a_place_and_help() {
         (
             "events | limit 5 6",
             expect![[r#"
-            error Q0204: `6` cannot stand here; expected `|` or the end of the query
-              events | limit 5 6
-                               ^"#]],
+                error Q0204: `6` cannot stand here; expected `|` or the end of the query
+                  events | limit 5 6
+                                   ^
+                  help: steps are separated by `|`; quote a value that holds a space"#]],
         ),
         (
             "events `a",
             expect![[r#"
-            error Q0005: this backtick is never closed
-              events `a
-                     ^
-              help: close the name with a backtick
-            error Q0204: a field alone is no condition
-              events `a
-                     ^^
-              help: ``a` exists` tests that it is there; text goes in double quotes"#]],
+                error Q0005: this backtick is never closed
+                  events `a
+                         ^
+                  help: close the name with a backtick
+                error Q0204: a field alone is no condition
+                  events `a
+                         ^^
+                  help: `exists` after it tests that it is there; text goes in double quotes"#]],
         ),
         (
             "events `a`",
             expect![[r#"
-            error Q0204: a field alone is no condition
-              events `a`
-                     ^^^
-              help: ``a` exists` tests that it is there; text goes in double quotes"#]],
+                error Q0204: a field alone is no condition
+                  events `a`
+                         ^^^
+                  help: `exists` after it tests that it is there; text goes in double quotes"#]],
         ),
         ("events message:", expect![[r#""#]]),
         (
