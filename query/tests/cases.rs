@@ -6,7 +6,12 @@
 //! shape  full                    records show all fields; the usual columns where there is none
 //!
 //! query  tokens by model         asked by itself, with the lines up to the next empty one as its answer
-//! ```
+//!
+//! rows   message                 a table in place of a named data set: each line up to the next empty one is a record whose
+//! first text                     field holds it, numbered in `n` from 1; `= 1.5` is a JSON literal, `-` no value at all
+//!
+//! find   1 3 : message:first     the numbers of the records that `events message:first` lists, `-` for none, and the codes
+//! ```                            of its problems
 //!
 //! A case runs on one writer's store and on a store of three writers that took turns, each of them active, sealed,
 //! merged, archived and mixed, with every optimiser rule on, on one thread and on four, with all rules off, and with each
@@ -16,13 +21,23 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use logq_engine::Store;
-use logq_query::{Answer, Query, RowShape, Rule, Session};
+use logq_engine::{Event, Store};
+use logq_query::{Answer, Error, Query, RowShape, Rule, Session};
 
 use crate::data::{self, Layout, NOW};
 
 #[test]
 fn every_case_gives_its_answer() {
+    check(|text| !text.contains("\nrows "));
+}
+
+#[test]
+fn every_table_gives_the_rows_that_are_found() {
+    check(|text| text.contains("\nrows "));
+}
+
+/// Runs the files whose text is as asked.
+fn check(wanted: fn(&str) -> bool) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let update = std::env::var_os("UPDATE").is_some();
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -31,6 +46,9 @@ fn every_case_gives_its_answer() {
     let mut failures = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
+        if !wanted(&text) {
+            continue;
+        }
         let (filled, mut wrong) = run_file(&text);
         if update {
             fs::write(&file, filled).unwrap();
@@ -44,8 +62,7 @@ fn every_case_gives_its_answer() {
 
 /// The text with every answer filled in, and what differs from it.
 fn run_file(text: &str) -> (String, Vec<String>) {
-    let mut stores: Vec<Store> = Vec::new();
-    let mut dirs = Vec::new();
+    let mut ways = Ways::default();
     let mut session = Session { now: Some(NOW), ..Session::default() };
     let mut filled = String::new();
     let mut wrong = Vec::new();
@@ -55,14 +72,25 @@ fn run_file(text: &str) -> (String, Vec<String>) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();
         match word {
-            "data" => {
-                let events = data::events(rest);
-                for layout in Layout::ALL {
-                    for writers in [1, 3] {
-                        let dir = tempfile::tempdir().unwrap();
-                        stores.push(data::store_as(dir.path(), &events, writers, layout));
-                        dirs.push(dir);
-                    }
+            "data" => ways = Ways::new(&data::events(rest)),
+            "rows" => {
+                let mut texts = Vec::new();
+                while let Some(line) = lines.next_if(|line| !line.is_empty()) {
+                    writeln!(filled, "{line}").unwrap();
+                    texts.push(unescaped(line));
+                }
+                ways = Ways::new(&data::table(rest, &texts));
+            }
+            "find" => {
+                let (want, query) = rest.split_once(" : ").unwrap();
+                let query = query.trim_start();
+                let got =
+                    answers(&ways.stores, &unescaped(&format!("events {query} | keep n")), &session, numbers);
+                if got != want.trim_end() {
+                    wrong.push(format!("{query} finds {got}, wanted {want}"));
+                    let line = filled.trim_end_matches('\n').rfind('\n').map_or(0, |at| at + 1);
+                    filled.truncate(line);
+                    writeln!(filled, "find   {got:12} : {query}").unwrap();
                 }
             }
             "zone" => session.zone = logq_query::zone(rest).unwrap(),
@@ -72,7 +100,7 @@ fn run_file(text: &str) -> (String, Vec<String>) {
                 while let Some(line) = lines.next_if(|line| !line.is_empty()) {
                     writeln!(want, "{line}").unwrap();
                 }
-                let got = ascii(&answers(&stores, &unescaped(rest), &session));
+                let got = ascii(&answers(&ways.stores, &unescaped(rest), &session, shown));
                 filled.push_str(&got);
                 if got != want {
                     wrong.push(format!("{rest}\n--- wanted\n{want}--- got\n{got}"));
@@ -101,8 +129,65 @@ fn ascii(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() }).collect()
 }
 
+/// Stores that hold the same events in every way they can lie.
+#[derive(Default)]
+struct Ways {
+    stores: Vec<Store>,
+    _dirs: Vec<tempfile::TempDir>,
+}
+
+impl Ways {
+    fn new(events: &[Event]) -> Self {
+        let ways = Layout::ALL.into_iter().flat_map(|layout| [(layout, 1), (layout, 3)]);
+        // Beside each other, as each of them mostly waits for the disk.
+        let (stores, dirs) = std::thread::scope(|scope| {
+            let laid = |(layout, writers)| {
+                scope.spawn(move || {
+                    let dir = tempfile::tempdir().unwrap();
+                    (data::store_as(dir.path(), events, writers, layout), dir)
+                })
+            };
+            let threads: Vec<_> = ways.map(laid).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).unzip()
+        });
+        Self { stores, _dirs: dirs }
+    }
+}
+
+/// An answer in full.
+fn shown(answer: Result<Answer, Error>, text: &str) -> String {
+    match answer {
+        Ok(answer) => show(&answer, text),
+        Err(error) => format!("{error}\n"),
+    }
+}
+
+/// The numbers of the rows of an answer.
+fn numbers(answer: Result<Answer, Error>, text: &str) -> String {
+    let found: Vec<String> = match answer {
+        Ok(answer) => {
+            assert!(!answer.more, "{text} finds more than is listed");
+            let at = answer.columns.iter().position(|column| column.name == "n").unwrap();
+            let number = |row: &logq_query::Row| {
+                let mut json = String::new();
+                logq_query::json::write(&mut json, &row.cells[at]);
+                json
+            };
+            let warnings = answer.warnings.iter().filter_map(|warning| warning.diagnostic.as_ref());
+            answer.rows.iter().map(number).chain(warnings.map(|problem| problem.code.to_owned())).collect()
+        }
+        Err(error) => error.diagnostics().iter().map(|problem| problem.code.to_owned()).collect(),
+    };
+    if found.is_empty() { "-".to_owned() } else { found.join(" ") }
+}
+
 /// The one answer that all stores and all sets of rules give.
-fn answers(stores: &[Store], text: &str, session: &Session) -> String {
+fn answers(
+    stores: &[Store],
+    text: &str,
+    session: &Session,
+    shown: fn(Result<Answer, Error>, &str) -> String,
+) -> String {
     let mut sets = vec![Rule::ALL.to_vec(), Vec::new()];
     sets.extend(Rule::ALL.map(|off| Rule::ALL.into_iter().filter(|rule| *rule != off).collect()));
     let mut first: Option<String> = None;
@@ -118,10 +203,7 @@ fn answers(stores: &[Store], text: &str, session: &Session) -> String {
         for &(rules, threads) in &runs {
             let session = Session { rules: rules.clone(), ..session.clone() };
             let run = || Query::parse(text).and_then(|query| query.run(store, &session));
-            let shown = match threads.install(run) {
-                Ok(answer) => show(&answer, text),
-                Err(error) => format!("{error}\n"),
-            };
+            let shown = shown(threads.install(run), text);
             // A plan shows the rules that made it.
             if text.starts_with("explain") {
                 first.get_or_insert(shown);

@@ -63,6 +63,24 @@ pub(crate) fn store_as(dir: &Path, events: &[Event], writers: usize, layout: Lay
     store
 }
 
+/// Records whose field holds these values, one a minute, numbered from 1.
+pub(crate) fn table(field: &str, values: &[String]) -> Vec<Event> {
+    let event = |(n, value): (i64, &String)| {
+        let event = Event::new().at(NOW - 1000 * MINUTE + n * MINUTE).field("n", n);
+        match (value.as_str(), value.strip_prefix("= ")) {
+            ("-", _) => event,
+            (text, None) => event.field(field, text),
+            (_, Some("null")) => event.field(field, Value::Null),
+            (_, Some("true")) => event.field(field, true),
+            (_, Some("false")) => event.field(field, false),
+            (_, Some(json)) if json.starts_with(['[', '{']) => event.field(field, Value::Json(json)),
+            (_, Some("\"\"")) => event.field(field, ""),
+            (_, Some(number)) => event.field(field, Value::Number(number)),
+        }
+    };
+    (1..).zip(values).map(event).collect()
+}
+
 pub(crate) fn events(name: &str) -> Vec<Event> {
     match name {
         "standard-day" => standard_day(),

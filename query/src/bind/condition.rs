@@ -191,6 +191,12 @@ impl Binder {
                 if text.trim().is_empty() {
                     self.nothing(span);
                 }
+                if matches!(what, Search::Word(_) | Search::Prefix(_)) && text.contains('*') {
+                    let problem = Diagnostic::warning("Q0305", span, "`*` is only itself inside of a word");
+                    self.problems.push(problem.help(format!(
+                        "`message like \"*{text}*\"` compares with a pattern; quote the text to search for it"
+                    )));
+                }
                 match what {
                     Search::Prefix(_) => TextTest::prefix(text),
                     Search::Exact(_) => TextTest::exact_case(text),

@@ -424,11 +424,8 @@ fn text(input: Tokens<'_>, name: Name) -> Parsed<'_, Term> {
     if let Some(problem) = habits::word(input) {
         return fail(problem);
     }
-    if text.chars().all(|c| c == '*') {
-        let problem = Diagnostic::error("Q0502", place.0, "`*` is not needed");
-        return fail(
-            problem.help("without a condition every record is read; `word*` finds words that begin so"),
-        );
+    if let Some(problem) = habits::star(None, &text, place.0) {
+        return fail(problem);
     }
     // A word that is also an operator is kept as a phrase, which means the same and reads as nothing else.
     let operator = ast::FIELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));

@@ -292,11 +292,17 @@ pub(super) fn computed(text: &str, place: Span) -> Option<Diagnostic> {
 
 /// What stands behind `field:` and means something else in LogsQL.
 pub(super) fn searched(field: &Name, token: &Token<'_>) -> Option<Diagnostic> {
-    if field.quoted || token.kind != Kind::Bare {
+    if token.kind != Kind::Bare {
+        return None;
+    }
+    let text = token.text.as_ref();
+    if let Some(problem) = star(Some(field), text, token.span) {
+        return Some(problem);
+    }
+    if field.quoted {
         return None;
     }
     let name = field.text.as_str();
-    let text = token.text.as_ref();
     if name == "_time" {
         let help = match units::duration(text) {
             Some(_) => format!("write `last {text}`"),
@@ -326,6 +332,29 @@ pub(super) fn searched(field: &Name, token: &Token<'_>) -> Option<Diagnostic> {
         _ => return None,
     };
     Some(problem(token, format!("`{function}(...)` is not part of this language"), instead))
+}
+
+/// A word that begins with a star, which LogsQL and SPL find inside of others: `*err*`, `field:*`.
+pub(super) fn star(field: Option<&Name>, text: &str, place: Span) -> Option<Diagnostic> {
+    let rest = text.strip_prefix('*')?;
+    let part = rest.trim_matches('*');
+    let (message, help) = match field {
+        None if part.is_empty() => (
+            "`*` is not needed",
+            "without a condition every record is read; `word*` finds words that begin so".to_owned(),
+        ),
+        Some(field) if part.is_empty() => {
+            ("`*` is no word", format!("`{field} exists` tests that the field is there"))
+        }
+        _ => {
+            let field = field.map_or_else(|| "message".to_owned(), ToString::to_string);
+            let help = format!(
+                "`{field} contains \"{part}\"` finds any part of a text; quote text that begins with `*`"
+            );
+            ("`*` cannot begin a word", help)
+        }
+    };
+    Some(Diagnostic::error("Q0502", place, message).help(help))
 }
 
 /// Keys that are computed: `by bin(time, 1h)`.

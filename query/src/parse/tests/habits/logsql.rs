@@ -207,6 +207,30 @@ fn habits_of_logsql_get_a_hint() {
                              ^^^^^^^^^^
               help: `list(field)` gives all values of a group"#]],
         ),
+        (
+            r#"events *err* message:*err* message:* *"#,
+            expect![[r#"
+            error Q0502: `*` cannot begin a word
+              events *err* message:*err* message:* *
+                     ^^^^^
+              help: `message contains "err"` finds any part of a text; quote text that begins with `*`"#]],
+        ),
+        (
+            r#"message:*err*"#,
+            expect![[r#"
+            error Q0502: `*` cannot begin a word
+              message:*err*
+                      ^^^^^
+              help: `message contains "err"` finds any part of a text; quote text that begins with `*`"#]],
+        ),
+        (
+            r#"message:*"#,
+            expect![[r#"
+            error Q0502: `*` is no word
+              message:*
+                      ^
+              help: `message exists` tests that the field is there"#]],
+        ),
     ] {
         wrong(text, &want);
     }
