@@ -313,6 +313,7 @@ fn counted(mut measures: Vec<Measure>) -> Vec<Measure> {
         argument: None,
         condition: None,
         name: ROWS.to_owned(),
+        place: Span::default(),
         nothing: Nothing::Missing,
     });
     measures
