@@ -4,6 +4,7 @@
 //! Spans say where a part stands; they do not take part in equality. Chains of `and`, `or`, `+`, `*` are flat
 //! lists and runs of `not` collapse, so the depth of a tree is bounded by the parentheses of its text.
 
+use crate::diagnostic::Diagnostic;
 use crate::token::{Op, Span};
 
 mod inner;
@@ -19,6 +20,16 @@ pub(crate) use words::{ALIASES, CLAUSES, FIELD_WORDS, PIPES, is_keyword};
 pub struct Place(pub Span);
 
 impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Warnings of a part of the text, which are not part of what a tree means: all are equal.
+#[derive(Clone, Debug, Default)]
+pub struct Noted(pub Vec<Diagnostic>);
+
+impl PartialEq for Noted {
     fn eq(&self, _: &Self) -> bool {
         true
     }
@@ -179,6 +190,8 @@ pub enum Term {
         query: Box<Query>,
         /// The values, once they are known.
         values: Option<Vec<Value>>,
+        /// What to warn of in it.
+        noted: Noted,
     },
     /// `field between a and b`, both ends included
     Between {

@@ -60,8 +60,9 @@ pub(crate) fn parse(text: &str) -> (Option<Query>, Vec<Diagnostic>) {
         return (None, problems);
     }
     let mut parser = Collector { problems: Vec::new() };
-    let query = parser.query(Tokens::new(&tokens, text.len()));
+    let mut query = parser.query(Tokens::new(&tokens, text.len()));
     problems.append(&mut parser.problems);
+    problems.append(&mut query.take_noted());
     problems.extend(habits::semicolon(&tokens));
     problems.sort_by_key(|problem| problem.span.start);
     // What is wrong inside of a query in parentheses is met again where the outer one goes on.

@@ -37,7 +37,7 @@ pub struct Session {
     pub zone: TimeZone,
     /// What records of a list hold.
     pub shape: RowShape,
-    /// Memory that rows and groups may take.
+    /// Memory that rows, groups and the values of queries inside may take, in bytes.
     pub memory_max: usize,
     /// The optimiser's rules; an answer does not depend on them.
     pub rules: Vec<Rule>,
@@ -148,11 +148,12 @@ impl Query {
         if self.tree.explain {
             return self.explained(session, now, started);
         }
-        let (inner, outcome) = self.resolved(snapshot, session, now)?;
-        let (plan, warnings) = inner.bind(session, now)?;
+        let inside = self.resolved(snapshot, session, now)?;
+        let (plan, mut warnings) = inside.query.bind(session, now)?;
+        warnings.extend(inside.warnings);
         let (expanded, range, measures) = (plan.expanded(), plan.range, plan.measures.clone());
         let plan = optimize(plan, &session.rules);
-        let budget = Budget::new(session.memory_max);
+        let budget = Budget::new(session.memory_max, inside.held);
         let fields = session.shape == RowShape::Full;
         let input = Input {
             plan: &plan,
@@ -164,9 +165,9 @@ impl Query {
             store: store.map(|store| (store, now)),
         };
         let mut output = exec::run(&input)?;
-        output.outcome.add(outcome);
-        let mut warnings: Vec<Warning> = warnings.into_iter().map(of_diagnostic).collect();
+        output.outcome.add(inside.outcome);
         warnings.extend(unknown_fields(&plan, snapshot, &output)?);
+        warnings.sort_by_key(|problem| problem.span.start);
         let mut answer = Answer {
             query: self.text.clone(),
             expanded,
@@ -177,7 +178,7 @@ impl Query {
             full: output.fields,
             more: output.more,
             approximate: plan.approximate(),
-            warnings,
+            warnings: warnings.into_iter().map(of_diagnostic).collect(),
             damaged: false,
             stats: stats(snapshot, &output),
         };
@@ -321,7 +322,7 @@ fn damage(answer: &mut Answer, snapshot: &Snapshot, output: &Output) {
 }
 
 /// Warns of fields that the query names and no event ever had.
-fn unknown_fields(plan: &Plan, snapshot: &Snapshot, output: &Output) -> Result<Vec<Warning>> {
+fn unknown_fields(plan: &Plan, snapshot: &Snapshot, output: &Output) -> Result<Vec<Diagnostic>> {
     let shown = |name: &str| {
         let at = output.columns.iter().position(|column| column == name);
         at.is_some_and(|at| {
@@ -343,7 +344,7 @@ fn unknown_fields(plan: &Plan, snapshot: &Snapshot, output: &Output) -> Result<V
     for ((name, span), _) in asked.iter().zip(found).filter(|(_, found)| !found) {
         let near = diagnostic::did_you_mean(name, known.iter().map(String::as_str).chain(VIRTUAL));
         let problem = Diagnostic::warning("Q0102", *span, format!("no event has a field `{name}`"));
-        warnings.push(of_diagnostic(problem.help("`fields` lists what there is").maybe_help(near)));
+        warnings.push(problem.help("`fields` lists what there is").maybe_help(near));
     }
     Ok(warnings)
 }

@@ -33,6 +33,8 @@ pub struct Tail {
     position: Position,
     shape: RowShape,
     memory_max: usize,
+    /// What the values of queries inside take, in bytes.
+    held: usize,
     /// An answer without rows, for the columns.
     empty: Answer,
 }
@@ -51,14 +53,15 @@ impl Tail {
         let now = session.now.unwrap_or_else(|| store.now());
         let snapshot = store.snapshot()?;
         let answer = query.run_on(&snapshot, session, now)?;
-        let (query, _) = query.resolved(&snapshot, session, now)?;
-        let (mut plan, _) = query.bind(session, now)?;
+        let inside = query.resolved(&snapshot, session, now)?;
+        let (mut plan, _) = inside.query.bind(session, now)?;
         plan.range.until = None;
         plan.stages.retain(|stage| !matches!(stage, Stage::Limit(_)));
         let plan = optimize(plan, &session.rules);
         let empty = Answer { rows: Vec::new(), warnings: Vec::new(), ..answer.clone() };
         let (position, shape, memory_max) = (snapshot.position(), session.shape, session.memory_max);
-        Ok((answer, Self { store: store.clone(), plan, position, shape, memory_max, empty }))
+        let held = inside.held;
+        Ok((answer, Self { store: store.clone(), plan, position, shape, memory_max, held, empty }))
     }
 
     /// The records that came since the last call, in the order of their times.
@@ -67,7 +70,7 @@ impl Tail {
     /// A store that cannot be read.
     pub fn poll(&mut self) -> Result<Answer> {
         let snapshot = self.store.snapshot()?;
-        let budget = Budget::new(self.memory_max);
+        let budget = Budget::new(self.memory_max, self.held);
         let fields = self.shape == RowShape::Full;
         let after = Some(self.position.clone());
         let output = exec::run(&Input {

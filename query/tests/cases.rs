@@ -114,7 +114,7 @@ fn run_file(text: &str) -> (String, Vec<String>) {
 }
 
 /// `\u{4e2d}` as the character; the files are plain ASCII.
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let mut parts = text.split("\\u{");
     let mut out = parts.next().unwrap().to_owned();
     for part in parts {

@@ -2,36 +2,51 @@
 
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use logq_engine::{Durability, Event, Options, Store, Value};
 use logq_query::{Datum, ErrorKind, Query, Rule, Session, Tail};
 
-use crate::cases::show;
+use crate::cases::{show, unescaped};
 use crate::data::{self, MINUTE, NOW};
 
 fn session() -> Session {
     Session { now: Some(NOW), ..Session::default() }
 }
 
-/// Every query of the case files, with the name of its data set.
-fn queries() -> Vec<(String, String)> {
+/// Every query of the case files, with the events that it is asked of.
+fn queries() -> Vec<(Rc<Vec<Event>>, String)> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        // Tables of texts have rows of their own.
-        let Some(data) = text.lines().find_map(|line| line.strip_prefix("data")) else { continue };
-        let data = data.trim().to_owned();
-        let queries = text.lines().filter_map(|line| line.strip_prefix("query"));
-        all.extend(queries.map(|query| (data.clone(), query.trim().to_owned())));
+        let mut events = Rc::default();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            match word {
+                "data" => events = Rc::new(data::events(rest.trim())),
+                "rows" => {
+                    let texts: Vec<String> =
+                        lines.by_ref().take_while(|line| !line.is_empty()).map(unescaped).collect();
+                    events = Rc::new(data::table(rest.trim(), &texts));
+                }
+                "query" => all.push((Rc::clone(&events), unescaped(rest.trim()))),
+                "find" => {
+                    let (_, query) = rest.split_once(" : ").unwrap();
+                    all.push((Rc::clone(&events), unescaped(&format!("events {query}"))));
+                }
+                _ => {}
+            }
+        }
     }
-    assert!(100 < all.len());
+    assert!(500 < all.len(), "only {} queries", all.len());
     all
 }
 
 #[test]
 fn the_expanded_query_gives_the_same_rows() {
-    for (data, text) in queries() {
+    for (events, text) in queries() {
         // In the columns of the noun `tokens` an absent sum is 0 and the total is computed.
         if text.starts_with("explain") {
             continue;
@@ -39,7 +54,7 @@ fn the_expanded_query_gives_the_same_rows() {
         let computed = ["tokens", "cost", "usage", "operations", "models", "sessions", "sources", "trace"];
         let computed = computed.iter().any(|noun| text.starts_with(noun)) || text.starts_with("session ");
         let dir = tempfile::tempdir().unwrap();
-        let store = data::store(dir.path(), &data::events(&data), 1);
+        let store = data::store(dir.path(), &events, 1);
         let Ok(query) = Query::parse(&text) else { continue };
         let Ok(answer) = query.run(&store, &session()) else { continue };
         let again = Query::parse(&answer.expanded).unwrap_or_else(|error| panic!("{text}\n{error}"));

@@ -1,7 +1,7 @@
 //! Groups that outgrow the memory of a query: the answer is the same, from more passes over the same records.
 
 use logq_engine::{Durability, Event, Options, Store};
-use logq_query::{Answer, ErrorKind, Query, Result, Session};
+use logq_query::{Answer, Datum, ErrorKind, Query, Result, Session};
 
 use crate::cases::show;
 use crate::data::NOW;
@@ -100,4 +100,49 @@ fn two_million_keys_are_counted_in_32_mib() {
     assert_eq!(distinct.rows[0].cells[0], logq_query::Datum::Int(ROWS));
     let top = ask(&store, "events count, sum(size) by n | sort n desc | limit 2", 32 << 20).unwrap();
     assert_eq!(show(&top, ""), "n:int  count:int  sum_size:int\n1999999  1  999\n1999998  1  998\nmore\n");
+}
+
+#[test]
+fn the_values_of_a_query_inside_count_as_memory() {
+    const ROWS: i64 = 12_000;
+    /// Steps in which the least memory is looked for.
+    const STEP: usize = 16 << 10;
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), ROWS);
+    // The least memory, in steps, in which a query has its answer, and what it is told with one step less.
+    let least = |text: &str| {
+        let (mut too_little, mut enough) = (0, 1024);
+        while 1 < enough - too_little {
+            let middle = usize::midpoint(too_little, enough);
+            match ask(&store, text, middle * STEP) {
+                Ok(_) => enough = middle,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Limit, "{text}: {error}");
+                    too_little = middle;
+                }
+            }
+        }
+        (enough * STEP, ask(&store, text, too_little * STEP).unwrap_err().to_string())
+    };
+    let bytes = |rows: usize| rows * 2 * "12000".len();
+
+    let (rows, _) = least("events | keep n | limit all");
+    let text = "events where n in (events | keep n) count";
+    let (inside, told) = least(text);
+    assert_eq!(ask(&store, text, inside).unwrap().rows[0].cells[0], Datum::Int(ROWS));
+    assert!(rows + bytes(12_000) < inside, "{rows} for the rows, {inside} with their values");
+    assert!(told.starts_with("the values of a query inside of `in (...)` need more than"), "{told}");
+
+    // What one query inside gave is still held when the next one runs, and when the outer one does.
+    let (half, _) = least("events where n in (events where n < 6000 | keep n) count");
+    let (halves, _) = least(
+        "events where n in (events where n < 6000 | keep n) or n in (events where n >= 6000 | keep n) count",
+    );
+    assert!(half + bytes(6_000) < halves, "{half} for one, {halves} for two");
+    let (listed, told) = least(
+        "events where n in (events where n < 3000 | keep n) or n >= 3000 | keep n, word, size | limit all",
+    );
+    let (alone, _) = least("events | keep n, word, size | limit all");
+    assert!(alone + bytes(3_000) < listed, "{alone} alone, {listed} behind a query inside");
+    assert!(told.starts_with("the answer needs more than"), "{told}");
 }

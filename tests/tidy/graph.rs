@@ -51,7 +51,8 @@ const CRATES: &[Crate] = &[
         dir: "query/src/",
         groups: &[
             &["datum", "functions", "token", "units"],
-            &["ast", "diagnostic", "json"],
+            &["diagnostic", "json"],
+            &["ast"],
             &["answer", "calendar", "error", "lex"],
             &["parse", "plan"],
             &["source"],

@@ -1,6 +1,7 @@
 //! Queries inside of conditions: where they are.
 
 use super::{Clause, Expr, Name, Pipe, Query, Term, Value};
+use crate::diagnostic::Diagnostic;
 
 /// What is shown a query inside of another: the field that it is for, itself, and where its values go.
 type VisitQuery<'v, E> = dyn FnMut(&Name, &mut Query, &mut Option<Vec<Value>>) -> Result<(), E> + 'v;
@@ -16,6 +17,16 @@ impl Expr {
         }
     }
 
+    /// Takes out what was noted of the queries inside.
+    fn take_noted(&mut self, into: &mut Vec<Diagnostic>) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter_mut().for_each(|part| part.take_noted(into)),
+            Self::Not(inner) => inner.take_noted(into),
+            Self::Term(Term::InQuery { noted, .. }) => into.append(&mut noted.0),
+            Self::Term(_) => {}
+        }
+    }
+
     /// Whether there is a query inside.
     pub(crate) fn has_query(&self) -> bool {
         match self {
@@ -27,6 +38,18 @@ impl Expr {
 }
 
 impl Query {
+    /// Whether there is a query inside.
+    pub(crate) fn has_query(&mut self) -> bool {
+        self.conditions().iter().any(|condition| condition.has_query())
+    }
+
+    /// Takes out what was noted of the queries directly inside, whose own are among it.
+    pub(crate) fn take_noted(&mut self) -> Vec<Diagnostic> {
+        let mut noted = Vec::new();
+        self.conditions().into_iter().for_each(|condition| condition.take_noted(&mut noted));
+        noted
+    }
+
     /// Every condition of the query, but for those of queries inside.
     pub(crate) fn conditions(&mut self) -> Vec<&mut Expr> {
         let mut all = Vec::new();

@@ -57,7 +57,7 @@ impl Binder {
         match term {
             Term::Compare { field, op, value } => self.compare(field, *op, value, fields),
             Term::In { field, negated, values } => self.one_of(field, values, *negated, fields),
-            Term::InQuery { field, negated, query, values } => {
+            Term::InQuery { field, negated, query, values, .. } => {
                 if values.is_none() {
                     let (_, problems) = super::bind_inner(query, &self.calendar);
                     self.problems.extend(problems);

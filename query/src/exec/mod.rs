@@ -5,6 +5,7 @@ mod aggregate;
 mod arith;
 mod around;
 mod buckets;
+mod budget;
 mod columns;
 mod fields;
 mod group;
@@ -31,9 +32,10 @@ use self::list::{Listing, Wanted};
 use self::slices::{Cut, Slice};
 use self::table::Table;
 use crate::datum::Datum;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::plan::{Condition, GAP, Group, Parsing, Plan, Reader, Stage};
 
+pub(crate) use budget::Budget;
 pub(crate) use names::seen;
 
 /// Memory that the rows and groups of one query may take.
@@ -41,71 +43,6 @@ pub const MEMORY_MAX: usize = 512 << 20;
 
 /// So few groups are not cut into slices.
 const GROUPS_CUT_MIN: usize = 64;
-
-/// Counts the memory of a query, for all of its threads.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    used: AtomicUsize,
-    /// Of what is used, what groups take but for their values.
-    groups: AtomicUsize,
-    /// How many groups there are, in all threads.
-    count: AtomicUsize,
-    max: usize,
-}
-
-impl Budget {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { used: AtomicUsize::new(0), groups: AtomicUsize::new(0), count: AtomicUsize::new(0), max }
-    }
-
-    /// Takes more memory.
-    fn charge(&self, bytes: usize) -> Result<()> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        self.check(used)
-    }
-
-    /// Takes more memory for so many groups.
-    fn charge_groups(&self, count: usize, bytes: usize) -> Result<()> {
-        self.count.fetch_add(count, Ordering::Relaxed);
-        self.groups.fetch_add(bytes, Ordering::Relaxed);
-        self.charge(bytes)
-    }
-
-    /// Whether most of what is used are values of groups and not the groups themselves.
-    fn is_mostly_values(&self) -> bool {
-        2 * self.groups.load(Ordering::Relaxed) < self.used.load(Ordering::Relaxed)
-    }
-
-    /// Gives everything back but for so much.
-    fn reset(&self, used: usize) -> Result<()> {
-        self.groups.store(0, Ordering::Relaxed);
-        self.count.store(0, Ordering::Relaxed);
-        self.used.store(used, Ordering::Relaxed);
-        self.check(used)
-    }
-
-    /// Whether so much would fit.
-    fn check(&self, used: usize) -> Result<()> {
-        if used <= self.max {
-            return Ok(());
-        }
-        Err(self.exceeded())
-    }
-
-    fn exceeded(&self) -> Error {
-        let mega = self.max >> 20;
-        Error::limit(format!(
-            "the answer needs more than {mega} MiB of memory; narrow the time or the conditions, group by fewer values, or use `limit`"
-        ))
-    }
-
-    fn half(&self) -> usize {
-        self.max / 2
-    }
-}
 
 /// What a plan runs over.
 pub(crate) struct Input<'p> {
@@ -428,7 +365,7 @@ fn scan_groups<'s>(
     let hash = KeyHash::default();
     let mut cut = Cut::WHOLE;
     let mut outcome = ScanOutcome::default();
-    let base = input.budget.used.load(Ordering::Relaxed);
+    let base = input.budget.used();
     loop {
         let done = AtomicUsize::new(0);
         let passes = Passes { input, grouping: &grouping, access: &access, parts: &parts, rest, done: &done };
@@ -438,7 +375,7 @@ fn scan_groups<'s>(
                 let of_values = input.budget.is_mostly_values() && grouping.cuts_values();
                 let finer = cut.finer(of_values, done.into_inner(), parts.len());
                 // A few groups that are too large are as large in any slice.
-                let many = GROUPS_CUT_MIN <= input.budget.count.load(Ordering::Relaxed);
+                let many = GROUPS_CUT_MIN <= input.budget.groups();
                 let helps = of_values || (many && grouping.cuts_groups());
                 cut = finer.filter(|_| helps).ok_or_else(|| input.budget.exceeded())?;
                 input.budget.reset(base)?;

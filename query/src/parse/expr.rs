@@ -325,11 +325,13 @@ fn in_query(input: Tokens<'_>, open: Span, field: Name, negated: bool) -> Parsed
         return fail(Diagnostic::error("Q0203", open, "this `(` is never closed").help("add `)`"));
     };
     let mut collector = Collector { problems: Vec::new() };
-    let query = collector.query(inner);
+    let mut query = collector.query(inner);
+    collector.problems.append(&mut query.take_noted());
     if collector.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Err::Failure(Problem(collector.problems)));
     }
-    Ok((rest, Term::InQuery { field, negated, query: Box::new(query), values: None }))
+    let noted = ast::Noted(collector.problems);
+    Ok((rest, Term::InQuery { field, negated, query: Box::new(query), values: None, noted }))
 }
 
 fn value_after<'t>(input: Tokens<'t>, operator: &Token<'_>) -> Parsed<'t, Value> {
