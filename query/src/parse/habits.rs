@@ -41,6 +41,10 @@ const PIPES: &[(&[&str], &str)] = &[
         &["join", "union", "lookup", "append"],
         "`where session in (events where level=error)` takes values of another query",
     ),
+    (
+        &["reduce", "cluster", "collapse_nums"],
+        "a query that starts with `patterns` gives the forms of the texts and how many have each",
+    ),
     (&["render"], "the answer is a table; `-o chart` draws it"),
     (&["rare"], "`bottom 5 by model` ranks from the other end"),
     (&["fillnull"], "`fill 0` fills empty buckets of time"),
@@ -74,8 +78,8 @@ const FUNCTIONS: &[(&[&str], &str)] = &[
         "`list(field)` gives all values of a group",
     ),
     (
-        &["values", "make_set", "uniq_values"],
-        "`by field` gives a row for each value, `list(field)` all of them",
+        &["values", "make_set"],
+        "`uniq_values(field)` gives every different value of a group, `by field` a row for each",
     ),
     (&["take_any", "any_value", "row_any", "mode"], "`any(field)` is a value of the group"),
     (
@@ -386,4 +390,24 @@ pub(super) fn semicolon(tokens: &[Token<'_>]) -> Option<Diagnostic> {
 
 fn problem(token: &Token<'_>, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
     Diagnostic::error("Q0505", token.span, message).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast;
+
+    #[test]
+    fn nothing_of_this_language_is_told_to_be_of_another() {
+        let pipes: Vec<&str> = PIPES.iter().flat_map(|(names, _)| *names).copied().collect();
+        let functions: Vec<&str> = FUNCTIONS.iter().flat_map(|(names, _)| *names).copied().collect();
+        assert!(pipes.iter().all(|name| !ast::PIPES.contains(name)), "{pipes:?}");
+        assert!(functions.iter().all(|name| !functions::is_name(name)), "{functions:?}");
+        for (names, what) in [(pipes, "pipes"), (functions, "functions")] {
+            let mut once = names.clone();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), names.len(), "a name stands twice among the {what}");
+        }
+    }
 }

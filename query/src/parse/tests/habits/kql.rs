@@ -315,6 +315,22 @@ fn habits_of_kql_get_a_hint() {
                        ^^^^^^^^
               help: `parse json` and `parse logfmt` read `message`, or the field after `from`"#]],
         ),
+        (
+            r#"events | reduce by message"#,
+            expect![[r#"
+            error Q0101: unknown pipe `reduce`
+              events | reduce by message
+                       ^^^^^^
+              help: a query that starts with `patterns` gives the forms of the texts and how many have each"#]],
+        ),
+        (
+            r#"events | stats make_set(model) by session"#,
+            expect![[r#"
+            error Q0104: unknown function `make_set`
+              events | stats make_set(model) by session
+                             ^^^^^^^^
+              help: `uniq_values(field)` gives every different value of a group, `by field` a row for each"#]],
+        ),
     ] {
         wrong(text, &want);
     }

@@ -178,10 +178,18 @@ fn habits_of_spl_get_a_hint() {
         (
             "events | stats values(model) by session",
             expect![[r#"
-            error Q0104: unknown function `values`
-              events | stats values(model) by session
-                             ^^^^^^
-              help: `by field` gives a row for each value, `list(field)` all of them"#]],
+                error Q0104: unknown function `values`
+                  events | stats values(model) by session
+                                 ^^^^^^
+                  help: `uniq_values(field)` gives every different value of a group, `by field` a row for each"#]],
+        ),
+        (
+            r#"events | cluster"#,
+            expect![[r#"
+            error Q0101: unknown pipe `cluster`
+              events | cluster
+                       ^^^^^^^
+              help: a query that starts with `patterns` gives the forms of the texts and how many have each"#]],
         ),
     ] {
         wrong(text, &want);
