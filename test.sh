@@ -7,6 +7,7 @@
 #                                more inputs per fuzz target (10000 is what this script tries)
 #   LOGQ_ORACLE_QUERIES=100000 LOGQ_ORACLE_SEED=2 ./test.sh
 #                                more, and other, random questions to logq and to DuckDB (400 are what this script asks)
+#   LOGQ_KEYS=20000000 ./test.sh more groups in the memory of one query (2,000,000 in a sixteenth of it is what this script tries)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 

@@ -25,7 +25,7 @@ START = 1_763_000_000_000
 
 # name, question, SQL over a table t(ts, k, v)
 QUESTIONS = [
-    ("group", "events count, sum(v) as s by k | top 10 by s", "select k, count(*), sum(v) s from t group by k order by s desc, k limit 10"),
+    ("group", "events count, sum(v) as s by k | top 10 by s | sort s desc, k", "select k, count(*), sum(v) s from t group by k order by s desc, k limit 10"),
     ("distinct", "events distinct(k) as n", "select count(distinct k) from t"),
     ("p99", "events p99(v) as p", "select quantile_disc(v, 0.99) from t"),
     ("p99 by 10", "events p99(v) as p by b | sort b", "select b, quantile_disc(v, 0.99) from t group by b order by b"),
@@ -37,6 +37,7 @@ DUCK = """
 import json, sys, time, duckdb
 db = duckdb.connect(sys.argv[1])
 db.execute("set threads = 2")
+db.execute("set enable_progress_bar = false")
 for line in sys.stdin:
     rounds, sql = json.loads(line)
     seconds = []
