@@ -105,10 +105,7 @@ fn two_million_keys_are_counted_in_32_mib() {
     let top = ask(&store, "events count, sum(size) by n | sort n desc | limit 2", memory).unwrap();
     let (last, before) = (rows - 1, rows - 2);
     let row = |n: i64| format!("{n}  1  {}\n", n % 1000);
-    assert_eq!(
-        show(&top, ""),
-        format!("n:int  count:int  sum_size:int\n{}{}more\n", row(last), row(before))
-    );
+    assert_eq!(show(&top, ""), format!("n:int  count:int  sum_size:int\n{}{}more\n", row(last), row(before)));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::ints::Frames;
 use super::pages;
 use super::pattern::Pattern;
 use super::split::Split;
+use super::templates::Templates;
 use super::texts::{Form, Run, TextKind, Texts, put_field};
 use super::{
     CONSTANT, CONSTANT_SIZE_MAX, DECIMALS, DICTIONARY, Effort, FLOATS, GROUP_LEN_MAX, INTS, REGULAR, TEXTS,
@@ -195,9 +196,20 @@ impl Encoder {
             };
         };
         let plain = Form::Plain(kind);
-        let Some(pattern) = Pattern::of(run) else { return plain };
-        let pattern = Form::Pattern(kind, pattern);
-        if self.estimate(&pattern, run) < self.estimate(&plain, run) { pattern } else { plain }
+        let size = self.estimate(&plain, run);
+        if let Some(pattern) = Pattern::of(run) {
+            let pattern = Form::Pattern(kind, pattern);
+            return if self.estimate(&pattern, run) < size { pattern } else { plain };
+        }
+        let codec = self.text_codec();
+        if kind == TextKind::Bytes {
+            return plain;
+        }
+        let Some(templates) = Templates::of(run, codec, self.pages.packer()) else { return plain };
+        let list = templates.size();
+        let templates = Form::Templates(kind, templates);
+        // Plain texts are read faster: templates must be clearly smaller.
+        if (self.estimate(&templates, run) + list) * 5 < size * 4 { templates } else { plain }
     }
 
     /// What all texts would take in a form, going by the first of them.

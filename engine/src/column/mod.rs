@@ -42,15 +42,17 @@ mod pages;
 mod pattern;
 mod read;
 mod split;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod vector;
 
 pub(crate) use builder::Builder;
-pub(crate) use read::Column;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use read::fuzz;
+pub(crate) use read::{Column, TemplateCodes};
+pub(crate) use templates::Templates;
 pub(crate) use texts::TextKind;
 pub(crate) use vector::{Dictionary, Vector, View};
 

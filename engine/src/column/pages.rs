@@ -34,6 +34,11 @@ impl Writer {
         self.bytes.extend_from_slice(stored);
     }
 
+    /// What squeezes the pages, for what stands in the head.
+    pub(crate) fn packer(&mut self) -> &mut Packer {
+        &mut self.packer
+    }
+
     /// What a page would take, without keeping it.
     pub(crate) fn measure(&mut self, codec: Codec, raw: &[u8]) -> usize {
         self.packer.pack(codec, raw).1.len()

@@ -10,6 +10,7 @@ use super::distinct::ENTRIES_MAX;
 use super::encode::code_width;
 use super::ints::Frames;
 use super::pages::{self, Page};
+use super::templates::Templates;
 #[cfg(any(test, feature = "sim"))]
 use super::texts::put_field;
 use super::texts::{Form, TextKind, Texts, field, take_count};
@@ -36,6 +37,24 @@ pub(crate) struct Column<'a> {
     pages: Vec<Page>,
     /// The page of each group.
     page_of: Vec<usize>,
+}
+
+/// Which template each text of a group has; what was read for it may serve the next group.
+#[derive(Default)]
+pub(crate) struct TemplateCodes {
+    /// The page whose codes are held: of which column, and which one of it.
+    held: Option<(u64, usize)>,
+    raw: Vec<u8>,
+    unpacker: Unpacker,
+    codes: Vec<usize>,
+    group: Range<usize>,
+}
+
+impl TemplateCodes {
+    /// For each text of the group the number of its template, 0 for a text without.
+    pub(crate) fn codes(&self) -> &[usize] {
+        self.codes.get(self.group.clone()).unwrap_or_default()
+    }
 }
 
 enum Encoding<'a> {
@@ -212,6 +231,35 @@ impl<'a> Column<'a> {
     /// Holds every page against its checksum.
     pub(crate) fn verify(&self) -> Result<(), Damaged> {
         self.pages.iter().try_for_each(|page| page.verify(self.chunk))
+    }
+
+    /// The templates of its values, where all of them are texts and are kept so.
+    pub(crate) fn templates(&self) -> Option<&Templates> {
+        match &self.encoding {
+            Encoding::Texts(Form::Templates(TextKind::Str, templates)) => Some(templates),
+            _ => None,
+        }
+    }
+
+    /// Reads which templates the texts of a group have, without the texts. Verifies every page it touches.
+    pub(crate) fn read_templates(&self, group: u32, into: &mut TemplateCodes) -> Result<(), Damaged> {
+        let group = group as usize;
+        let at = self.page_of.get(group).copied().unwrap_or(0);
+        let (Some(page), Some(templates)) = (self.pages.get(at), self.templates()) else {
+            return Err(Damaged { what: "column has no such page", offset: 0 });
+        };
+        let first = self.start(groups(page).start);
+        if into.held != Some((self.id, at)) {
+            into.held = None;
+            page.read(self.chunk, &mut into.unpacker, &mut into.raw)?;
+            let count = self.start(groups(page).end) - first;
+            let done = templates.codes(&into.raw, count, &mut into.codes);
+            done.ok_or_else(|| page.damaged("texts do not read"))?;
+            into.held = Some((self.id, at));
+        }
+        let start = self.start(group) - first;
+        into.group = start..start + self.lens(group);
+        Ok(())
     }
 
     /// Replaces what the vector holds by the values of a group. Verifies every page it touches.

@@ -277,6 +277,10 @@ fn samples() -> Vec<(Vec<Own>, Kind)> {
         (each(&|n| Own::Float(n)), Kind::Floats),
         (each(&|n| Own::Str(format!("sess-{n:016x}"))), Kind::Texts(TextKind::Str)),
         (each(&|n| Own::Str(format!("took {n} ms"))), Kind::Texts(TextKind::Str)),
+        (
+            each(&|n| Own::Str(format!("step {} of {:04x} by w{n}", n % 5000, n % 65_536))),
+            Kind::Texts(TextKind::Str),
+        ),
         (each(&|n| Own::Bytes(n.to_le_bytes().to_vec())), Kind::Texts(TextKind::Bytes)),
         (each(&|n| if n % 3 == 0 { Own::Null } else { Own::Str(n.to_string()) }), Kind::Mixed),
     ]

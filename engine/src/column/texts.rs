@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! form    u8: 0 mixed; 1 split (see `split`); else the kind of all values: 5 number literal, 6 text,
-//!         7 bytes, 8 JSON; plus 16 if a pattern follows (see `pattern`)
+//!         7 bytes, 8 JSON; plus 16 if a pattern follows (see `pattern`), plus 32 if templates follow (see
+//!         `templates`)
 //! plain   the texts one after the other, their lengths (see `bits`), bits of a length u8
 //! mixed   each value as a field without a name (number 0), see `record`
 //! ```
@@ -13,6 +14,7 @@
 use super::bits;
 use super::pattern::Pattern;
 use super::split::{self, Split};
+use super::templates::Templates;
 use crate::format::varint;
 use crate::record;
 use crate::value::Value;
@@ -20,6 +22,7 @@ use crate::value::Value;
 const MIXED: u8 = 0;
 const SPLIT: u8 = 1;
 const PATTERN: u8 = 16;
+const TEMPLATES: u8 = 32;
 
 /// Which kind of value texts are; the numbers are stored, and are those of `record`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ impl TextKind {
 pub(crate) enum Form {
     Plain(TextKind),
     Pattern(TextKind, Pattern),
+    Templates(TextKind, Templates),
     /// The form of the texts is one of the two above.
     Split(Box<Self>),
     Mixed,
@@ -77,6 +81,10 @@ impl Form {
             Self::Pattern(kind, pattern) => {
                 out.push(*kind as u8 + PATTERN);
                 pattern.write(out);
+            }
+            Self::Templates(kind, templates) => {
+                out.push(*kind as u8 + TEMPLATES);
+                templates.write(out);
             }
         }
     }
@@ -104,6 +112,10 @@ impl Form {
         if tag < PATTERN {
             return Some(Self::Plain(TextKind::from_tag(tag)?));
         }
+        if TEMPLATES <= tag {
+            let kind = TextKind::from_tag(tag - TEMPLATES).filter(|kind| *kind != TextKind::Bytes)?;
+            return Some(Self::Templates(kind, Templates::read(input)?));
+        }
         let kind = TextKind::from_tag(tag - PATTERN)?;
         let pattern = Pattern::read(input)?;
         (kind == TextKind::Bytes || pattern.is_utf8()).then_some(Self::Pattern(kind, pattern))
@@ -112,7 +124,7 @@ impl Form {
     /// The kind of all values.
     pub(crate) fn kind(&self) -> Option<TextKind> {
         match self {
-            Self::Plain(kind) | Self::Pattern(kind, _) => Some(*kind),
+            Self::Plain(kind) | Self::Pattern(kind, _) | Self::Templates(kind, _) => Some(*kind),
             Self::Split(_) | Self::Mixed => None,
         }
     }
@@ -166,6 +178,7 @@ impl<'a> Run<'a> {
         out.clear();
         match form {
             Form::Pattern(_, pattern) => self.iter().for_each(|text| pattern.put(text, out)),
+            Form::Templates(_, templates) => templates.put(self, out),
             Form::Mixed => out.extend_from_slice(self.whole()),
             Form::Split(form) => {
                 let split = Split::of(self).unwrap_or_default();
@@ -256,7 +269,7 @@ impl Texts {
     pub(crate) fn decode(&mut self, form: &Form, count: usize, page: &mut Vec<u8>) -> Option<()> {
         self.clear(form.kind());
         match form {
-            Form::Plain(_) | Form::Pattern(..) => self.decode_texts(form, count, page),
+            Form::Plain(_) | Form::Pattern(..) | Form::Templates(..) => self.decode_texts(form, count, page),
             Form::Split(texts) => {
                 let size = page.len().checked_sub(bits::size(count, split::WIDTH))?;
                 let kind = |kind: u64| u8::try_from(kind).unwrap_or(split::NULL);
@@ -291,6 +304,11 @@ impl Texts {
             Form::Pattern(kind, pattern) => {
                 pattern.decode(page, count, &mut self.bytes)?;
                 self.ends.extend((1..=count).map(|at| at * pattern.len()));
+                std::mem::swap(&mut self.bytes, page);
+                self.adopt(*kind, page)
+            }
+            Form::Templates(kind, templates) => {
+                templates.decode(page, count, &mut self.bytes, &mut self.ends)?;
                 std::mem::swap(&mut self.bytes, page);
                 self.adopt(*kind, page)
             }

@@ -106,11 +106,12 @@ pub(super) enum Tree<'p> {
         lane: usize,
         question: Question<'p>,
         memo: Memo,
+        templates: Verdicts,
     },
     Any {
         test: &'p TextTest,
         /// Lanes of the searched columns, and what is known of their dictionaries.
-        lanes: Vec<(usize, Memo)>,
+        lanes: Vec<(usize, Memo, Verdicts)>,
         /// Names of rare fields that are not searched.
         hidden: Vec<u64>,
     },
@@ -131,6 +132,49 @@ impl Memo {
             None => test(),
         }
     }
+}
+
+/// What a test says to the texts of each template, as far as it was asked: not asked yet, or its answer, which is none where
+/// it depends on the text.
+#[derive(Default)]
+pub(super) struct Verdicts(Vec<Option<Option<bool>>>);
+
+impl Verdicts {
+    fn ask(&mut self, code: usize, test: impl FnOnce() -> Option<bool>) -> Option<bool> {
+        if self.0.len() <= code {
+            self.0.resize(code + 1, None);
+        }
+        match self.0.get_mut(code) {
+            Some(known) => *known.get_or_insert_with(test),
+            None => None,
+        }
+    }
+}
+
+/// Of the rows of `mask` those that pass by their templates alone, and those whose texts must be looked at; none where the
+/// lane has no templates, or was decoded already.
+fn by_template(
+    reader: &mut GroupReader<'_>,
+    lane: usize,
+    test: &TextTest,
+    verdicts: &mut Verdicts,
+    mask: &Mask,
+) -> Result<Option<(Mask, Mask)>, Gap> {
+    if !reader.load_templates(lane)? {
+        return Ok(None);
+    }
+    let Some((places, codes, templates)) = reader.templates(lane) else { return Ok(None) };
+    let (mut passed, mut open) = (Mask::EMPTY, Mask::EMPTY);
+    for row in mask.rows() {
+        let Some(&code) = places.get(row).and_then(|place| codes.get(place)) else { continue };
+        let ask = || templates.sample(code).and_then(|sample| test.of_template(&sample));
+        match if code == 0 { None } else { verdicts.ask(code, ask) } {
+            Some(true) => passed.set(row),
+            Some(false) => {}
+            None => open.set(row),
+        }
+    }
+    Ok(Some((passed, open)))
 }
 
 /// A test of one field.
@@ -208,6 +252,7 @@ impl<'p> Tree<'p> {
                 lane: lanes.get(*slot).copied().unwrap_or(usize::MAX),
                 question: Question { node },
                 memo: Memo::default(),
+                templates: Verdicts::default(),
             },
             Node::Any(test) => {
                 let head = &reader.block.head;
@@ -221,7 +266,7 @@ impl<'p> Tree<'p> {
                 });
                 Self::Any {
                     test,
-                    lanes: searched.map(|(_, &lane)| (lane, Memo::default())).collect(),
+                    lanes: searched.map(|(_, &lane)| (lane, Memo::default(), Verdicts::default())).collect(),
                     hidden,
                 }
             }
@@ -257,7 +302,7 @@ impl<'p> Tree<'p> {
             Self::Or(parts) => parts.iter_mut().fold(0, |all, part| all | part.groups(reader, index)),
             // What may not match in a group may well not match in all of it.
             Self::Not(_) => u64::MAX,
-            Self::Leaf { lane, question, memo } => leaf_groups(*lane, *question, memo, reader, index),
+            Self::Leaf { lane, question, memo, .. } => leaf_groups(*lane, *question, memo, reader, index),
             Self::Any { test, .. } => index.groups(&test.required_tokens()),
         }
     }
@@ -283,10 +328,20 @@ impl<'p> Tree<'p> {
                 Ok(found)
             }
             Self::Not(inner) => Ok(mask.without(&inner.rows(reader, mask)?)),
-            Self::Leaf { lane, question, memo } => {
-                reader.load(*lane)?;
+            Self::Leaf { lane, question, memo, templates } => {
                 let import = reader.null_is_missing(*lane);
-                Ok(leaf_rows(&reader.values(*lane), *question, memo, mask, import))
+                let mut mask = *mask;
+                let mut passed = Mask::EMPTY;
+                if let Some(test) = question.text()
+                    && let Some((known, open)) = by_template(reader, *lane, test, templates, &mask)?
+                {
+                    if open.is_empty() {
+                        return Ok(known);
+                    }
+                    (passed, mask) = (known, open);
+                }
+                reader.load(*lane)?;
+                Ok(passed.or(&leaf_rows(&reader.values(*lane), *question, memo, &mask, import)))
             }
             Self::Any { test, lanes, hidden } => any_rows(test, lanes, hidden, reader, mask),
         }
@@ -420,7 +475,7 @@ fn leaf_rows(
 
 fn any_rows(
     test: &TextTest,
-    lanes: &mut [(usize, Memo)],
+    lanes: &mut [(usize, Memo, Verdicts)],
     hidden: &[u64],
     reader: &mut GroupReader<'_>,
     mask: &Mask,
@@ -429,10 +484,17 @@ fn any_rows(
         value.is_some_and(|value| text::strings(value, &mut |text| test.matches(text)))
     };
     let mut found = Mask::EMPTY;
-    for (lane, memo) in lanes {
-        let left = mask.without(&found);
+    for (lane, memo, templates) in lanes {
+        let mut left = mask.without(&found);
         if left.is_empty() {
             return Ok(found);
+        }
+        if let Some((known, open)) = by_template(reader, *lane, test, templates, &left)? {
+            found = found.or(&known);
+            if open.is_empty() {
+                continue;
+            }
+            left = open;
         }
         reader.load(*lane)?;
         let values = reader.values(*lane);

@@ -5,12 +5,15 @@
 //! length, or where the scan finds so many beginnings that its closer looks would cost more than the walk.
 //! So no test takes longer than a fixed number of passes over the text, but for a glob.
 
+mod template;
+
 use super::find::Finder;
 use super::{Class, class, ends_token, fold, starts_token, tokens};
 use regex::{Regex, RegexBuilder};
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 
 /// Bytes that a compiled regex may take: a few thousand characters of pattern, and no repetition of a
 /// repetition that would stop the process.
@@ -44,8 +47,16 @@ enum Kind {
     Starts(Vec<char>),
     Ends(Vec<char>),
     Like(Glob),
-    Regex { regex: Regex, case_insensitive: bool },
-    Cidr { network: IpAddr, bits: u32 },
+    Regex {
+        regex: Regex,
+        case_insensitive: bool,
+        /// See [`TextTest::of_template`].
+        beginnings: OnceLock<Vec<String>>,
+    },
+    Cidr {
+        network: IpAddr,
+        bits: u32,
+    },
 }
 
 impl TextTest {
@@ -108,7 +119,8 @@ impl TextTest {
                 }
                 other => other.to_string(),
             })?;
-        Ok(Self { source: pattern.into(), kind: Kind::Regex { regex, case_insensitive } })
+        let beginnings = OnceLock::new();
+        Ok(Self { source: pattern.into(), kind: Kind::Regex { regex, case_insensitive, beginnings } })
     }
 
     /// A text that is an IP address of the network, such as `10.0.0.0/8` or `2001:db8::/32`. Without a

@@ -6,7 +6,7 @@
 use super::GROUP_ROWS;
 use super::head::{Content, Fixed};
 use super::read::{Block, Segment, SharedDictionary};
-use crate::column::{Column, Dictionary, Kind, Unit, Vector, View};
+use crate::column::{Column, Dictionary, Kind, TemplateCodes, Templates, Unit, Vector, View};
 use crate::field;
 use crate::gap::Gap;
 use crate::record::{self, CUSTOM_BASE};
@@ -65,6 +65,8 @@ pub(crate) struct Lane<'s> {
     has: Vec<bool>,
     places: Places,
     vector: Vector,
+    /// The templates of the values, where they were asked for instead of the values.
+    codes: TemplateCodes,
     /// Whether `vector` and `places` are of the current group.
     loaded: bool,
     searchable: bool,
@@ -200,6 +202,7 @@ impl<'s> GroupReader<'s> {
             has,
             places: Places::All,
             vector: Vector::default(),
+            codes: TemplateCodes::default(),
             loaded: false,
             searchable,
         });
@@ -214,6 +217,7 @@ impl<'s> GroupReader<'s> {
             has: Vec::new(),
             places: Places::All,
             vector: Vector::default(),
+            codes: TemplateCodes::default(),
             loaded: false,
             searchable: false,
         });
@@ -231,6 +235,7 @@ impl<'s> GroupReader<'s> {
             has: head.shapes_with(name),
             places: Places::All,
             vector: Vector::default(),
+            codes: TemplateCodes::default(),
             loaded: false,
             searchable: field::number(text).is_none_or(|known| field::searchable(known.into())),
         });
@@ -457,6 +462,39 @@ impl<'s> GroupReader<'s> {
         }
         state.loaded = true;
         Ok(())
+    }
+
+    /// Reads which templates the texts of a lane have in the current group, if they are kept so and were not decoded
+    /// yet.
+    pub(crate) fn load_templates(&mut self, lane: usize) -> Result<bool, Gap> {
+        let (group, rows) = (self.group, self.rows);
+        let Some(Lane { source: Source::Column { column, .. }, loaded: false, .. }) = self.lanes.get(lane)
+        else {
+            return Ok(false);
+        };
+        let len = column.group_len(group) as usize;
+        if len == 0 || column.templates().is_none() {
+            return Ok(false);
+        }
+        if len != rows {
+            self.load_shapes()?;
+        }
+        let Some(state) = self.lanes.get_mut(lane) else { return Ok(false) };
+        let Source::Column { column, range, name, .. } = &state.source else { return Ok(false) };
+        let sound = places(&self.shapes, &state.has, Some(len), rows, &mut state.places)
+            && column.read_templates(group, &mut state.codes).is_ok();
+        if !sound {
+            let (range, name) = (range.clone(), name.clone());
+            return Err(self.damaged(range, &name));
+        }
+        Ok(true)
+    }
+
+    /// What [`GroupReader::load_templates`] read: where the values stand, the template of each, and the templates.
+    pub(crate) fn templates(&self, lane: usize) -> Option<(&Places, &[usize], &Templates)> {
+        let state = self.lanes.get(lane)?;
+        let Source::Column { column, .. } = &state.source else { return None };
+        Some((&state.places, state.codes.codes(), column.templates()?))
     }
 
     fn load_column(&mut self, lane: usize) -> Result<(), Gap> {
