@@ -10,7 +10,7 @@ use super::distinct::ENTRIES_MAX;
 use super::encode::code_width;
 use super::ints::Frames;
 use super::pages::{self, Page};
-use super::templates::Templates;
+use super::templates::{Places, Templates};
 #[cfg(any(test, feature = "sim"))]
 use super::texts::put_field;
 use super::texts::{Form, TextKind, Texts, field, take_count};
@@ -46,14 +46,22 @@ pub(crate) struct TemplateCodes {
     held: Option<(u64, usize)>,
     raw: Vec<u8>,
     unpacker: Unpacker,
-    codes: Vec<usize>,
+    places: Places,
     group: Range<usize>,
+    text: Vec<u8>,
 }
 
 impl TemplateCodes {
     /// For each text of the group the number of its template, 0 for a text without.
     pub(crate) fn codes(&self) -> &[usize] {
-        self.codes.get(self.group.clone()).unwrap_or_default()
+        self.places.codes.get(self.group.clone()).unwrap_or_default()
+    }
+
+    /// One text of the group. None where the page does not read.
+    pub(crate) fn text(&mut self, templates: &Templates, at: usize) -> Option<&str> {
+        self.text.clear();
+        templates.print(&self.raw, &self.places, self.group.start + at, &mut self.text)?;
+        std::str::from_utf8(&self.text).ok()
     }
 }
 
@@ -253,7 +261,7 @@ impl<'a> Column<'a> {
             into.held = None;
             page.read(self.chunk, &mut into.unpacker, &mut into.raw)?;
             let count = self.start(groups(page).end) - first;
-            let done = templates.codes(&into.raw, count, &mut into.codes);
+            let done = templates.open(&into.raw, count, &mut into.places);
             done.ok_or_else(|| page.damaged("texts do not read"))?;
             into.held = Some((self.id, at));
         }

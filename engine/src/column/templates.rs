@@ -100,6 +100,8 @@ struct Template {
     variables: Vec<Variable>,
     /// How many of the variables are texts.
     words: usize,
+    /// The bits that the others take.
+    bits: usize,
 }
 
 /// What the values of a variable are.
@@ -359,11 +361,48 @@ impl Templates {
         String::from_utf8(sample).ok()
     }
 
-    /// Replaces what `codes` holds by the number of the template of each text of a page, 0 for none.
-    pub(crate) fn codes(&self, page: &[u8], count: usize, codes: &mut Vec<usize>) -> Option<()> {
-        let width = bits::width(self.list()?.len() as u64);
+    /// Finds out where each of the `count` texts of a page lies.
+    pub(crate) fn open(&self, page: &[u8], count: usize, into: &mut Places) -> Option<()> {
+        let list = self.list()?;
+        let width = bits::width(list.len() as u64);
         let code = |code: u64| usize::try_from(code).unwrap_or(usize::MAX);
-        bits::unpack(page.get(..bits::size(count, width))?, width, count, codes, code)
+        bits::unpack(page.get(..bits::size(count, width))?, width, count, &mut into.codes, code)?;
+        into.starts.clear();
+        let (mut others, mut words, mut bits) = (0, 0, 0);
+        for code in &into.codes {
+            into.starts.push(Start { bits, words: if *code == 0 { others } else { words } });
+            match code.checked_sub(1) {
+                None => others += 1,
+                Some(at) => {
+                    let template = list.get(at)?;
+                    words += template.words;
+                    bits += template.bits;
+                }
+            }
+        }
+        let mut input = page.get(bits::size(count, width)..)?;
+        into.others.take(page.len(), &mut input, others)?;
+        into.words.take(page.len(), &mut input, words)?;
+        into.bits = page.len() - input.len();
+        (input.len() == bits.div_ceil(8)).then_some(())
+    }
+
+    /// Appends one text of a page that was opened.
+    #[inline]
+    pub(crate) fn print(&self, page: &[u8], places: &Places, at: usize, out: &mut Vec<u8>) -> Option<()> {
+        let (code, start) = (*places.codes.get(at)?, places.starts.get(at)?);
+        let Some(template) = code.checked_sub(1) else {
+            out.extend_from_slice(places.others.get(page, start.words)?);
+            return Some(());
+        };
+        let mut bits = BitReader { bytes: page.get(places.bits..)?, at: start.bits };
+        let mut next = start.words;
+        let template = self.list()?.get(template)?;
+        template.print(&mut bits, out, &mut |out| {
+            out.extend_from_slice(places.words.get(page, next)?);
+            next += 1;
+            Some(())
+        })
     }
 
     /// Replaces what `out` and `ends` hold by the `count` texts of a page.
@@ -374,43 +413,55 @@ impl Templates {
         out: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) -> Option<()> {
-        let list = self.list()?;
-        let mut codes: Vec<usize> = Vec::new();
-        self.codes(page, count, &mut codes)?;
-        let mut input = page.get(bits::size(count, bits::width(list.len() as u64))..)?;
-        let (mut other_count, mut word_count) = (0, 0_usize);
-        for code in &codes {
-            match code.checked_sub(1) {
-                None => other_count += 1,
-                Some(at) => word_count += list.get(at)?.words,
-            }
-        }
-        let mut others = Words::take(&mut input, other_count)?;
-        let mut words = Words::take(&mut input, word_count)?;
-        let mut bits = BitReader { bytes: input, at: 0 };
+        let mut places = Places::default();
+        self.open(page, count, &mut places)?;
         out.clear();
         ends.clear();
-        for code in codes {
-            match code.checked_sub(1) {
-                None => out.extend_from_slice(others.next()?),
-                Some(at) => list.get(at)?.print(&mut bits, &mut words, out)?,
-            }
+        for at in 0..count {
+            self.print(page, &places, at, out)?;
             ends.push(out.len());
         }
-        (bits.at.div_ceil(8) == bits.bytes.len()).then_some(())
+        Some(())
     }
+}
+
+/// Where the texts of a page lie.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// The number of the template of each text, 0 for none.
+    pub(crate) codes: Vec<usize>,
+    starts: Vec<Start>,
+    others: Words,
+    words: Words,
+    /// Where the numbers and hex digits begin.
+    bits: usize,
+}
+
+/// Where the variables of a text begin: which bit, and which word; of a text without a template which one it is.
+struct Start {
+    bits: usize,
+    words: usize,
 }
 
 impl Template {
     /// The template of a key: its pieces with a zero byte for each variable.
     fn new(key: &[u8], variables: Vec<Variable>) -> Self {
-        let words = variables.iter().filter(|variable| **variable == Variable::Text).count();
-        let mut template = Self { variables, words, ..Self::default() };
+        let mut template = Self::default();
+        variables.into_iter().for_each(|variable| template.add(variable));
         for piece in key.split(|byte| *byte == 0) {
             template.pieces.extend_from_slice(piece);
             template.ends.push(template.pieces.len());
         }
         template
+    }
+
+    fn add(&mut self, variable: Variable) {
+        match variable {
+            Variable::Number { width, .. } => self.bits += usize::from(width),
+            Variable::Hex(len) => self.bits += 4 * usize::from(len),
+            Variable::Text => self.words += 1,
+        }
+        self.variables.push(variable);
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -447,16 +498,13 @@ impl Template {
         }
         for _ in 0..variables {
             let kind = *take(input, 1)?.first()?;
-            template.variables.push(match kind {
+            template.add(match kind {
                 0..=18 => {
                     let least = varint::take(input)?;
                     let width = *take(input, 1)?.first()?;
                     Variable::Number { digits: kind, least, width: Some(width).filter(|width| *width <= 64)? }
                 }
-                TEXT => {
-                    template.words += 1;
-                    Variable::Text
-                }
+                TEXT => Variable::Text,
                 64..=127 => Variable::Hex(kind - HEX),
                 _ => return None,
             });
@@ -508,7 +556,12 @@ impl Template {
 
     /// Appends the next text of the template.
     #[inline]
-    fn print(&self, bits: &mut BitReader<'_>, words: &mut Words<'_>, out: &mut Vec<u8>) -> Option<()> {
+    fn print(
+        &self,
+        bits: &mut BitReader<'_>,
+        out: &mut Vec<u8>,
+        word: &mut dyn FnMut(&mut Vec<u8>) -> Option<()>,
+    ) -> Option<()> {
         let mut start = 0;
         for (variable, end) in self.variables.iter().zip(&self.ends) {
             out.extend_from_slice(self.pieces.get(start..*end)?);
@@ -525,7 +578,7 @@ impl Template {
                         left -= some;
                     }
                 }
-                Variable::Text => out.extend_from_slice(words.next()?),
+                Variable::Text => word(out)?,
             }
         }
         out.extend_from_slice(self.pieces.get(start..)?);
@@ -533,26 +586,34 @@ impl Template {
     }
 }
 
-/// Words one after the other.
-struct Words<'p> {
-    bytes: &'p [u8],
-    lens: std::vec::IntoIter<usize>,
+/// Words one after the other in a page.
+#[derive(Default)]
+struct Words {
+    start: usize,
+    /// Where each ends, from the start.
+    ends: Vec<usize>,
 }
 
-impl<'p> Words<'p> {
-    fn take(input: &mut &'p [u8], count: usize) -> Option<Self> {
+impl Words {
+    /// Reads where `count` words lie at the start of `input`, which is the end of a page of `size` bytes.
+    fn take(&mut self, size: usize, input: &mut &[u8], count: usize) -> Option<()> {
         let width = u32::from(*take(input, 1)?.first()?);
-        let mut lens: Vec<usize> = Vec::new();
         let len = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
-        bits::unpack(take(input, bits::size(count, width))?, width, count, &mut lens, len)?;
-        let size = lens.iter().try_fold(0_usize, |sum, len| sum.checked_add(*len))?;
-        Some(Self { bytes: take(input, size)?, lens: lens.into_iter() })
+        bits::unpack(take(input, bits::size(count, width))?, width, count, &mut self.ends, len)?;
+        let mut end = 0_usize;
+        for place in &mut self.ends {
+            end = end.checked_add(*place)?;
+            *place = end;
+        }
+        self.start = size - input.len();
+        take(input, end)?;
+        Some(())
     }
 
-    fn next(&mut self) -> Option<&'p [u8]> {
-        let (word, rest) = self.bytes.split_at_checked(self.lens.next()?)?;
-        self.bytes = rest;
-        Some(word)
+    #[inline]
+    fn get<'p>(&self, page: &'p [u8], at: usize) -> Option<&'p [u8]> {
+        let start = if at == 0 { 0 } else { *self.ends.get(at - 1)? };
+        page.get(self.start + start..self.start + *self.ends.get(at)?)
     }
 }
 

@@ -18,6 +18,9 @@ use crate::segment::sealed::read::Segment;
 use crate::text::{self, TextTest};
 use crate::value::Value;
 
+/// Of a group's texts so many are looked at without decoding the page.
+const ONE_BY_ONE_MAX: usize = 256;
+
 /// More than there are levels, and than there are booleans.
 const FEW: usize = 8;
 
@@ -166,13 +169,26 @@ fn by_template(
     let Some((places, codes, templates)) = reader.templates(lane) else { return Ok(None) };
     let (mut passed, mut open) = (Mask::EMPTY, Mask::EMPTY);
     for row in mask.rows() {
-        let Some(&code) = places.get(row).and_then(|place| codes.get(place)) else { continue };
+        let Some(&code) = places.get(row).and_then(|place| codes.codes().get(place)) else { continue };
         let ask = || templates.sample(code).and_then(|sample| test.of_template(&sample));
         match if code == 0 { None } else { verdicts.ask(code, ask) } {
             Some(true) => passed.set(row),
             Some(false) => {}
             None => open.set(row),
         }
+    }
+    // A few texts are made one by one: most of a page would be made for nothing.
+    if open.rows().take(ONE_BY_ONE_MAX + 1).count() <= ONE_BY_ONE_MAX {
+        let mut left = Mask::EMPTY;
+        for row in open.rows() {
+            match places.get(row).and_then(|place| codes.text(templates, place)) {
+                Some(text) if test.matches(text) => passed.set(row),
+                Some(_) => {}
+                // Reading the whole page says what is wrong with it.
+                None => left.set(row),
+            }
+        }
+        open = left;
     }
     Ok(Some((passed, open)))
 }

@@ -490,11 +490,11 @@ impl<'s> GroupReader<'s> {
         Ok(true)
     }
 
-    /// What [`GroupReader::load_templates`] read: where the values stand, the template of each, and the templates.
-    pub(crate) fn templates(&self, lane: usize) -> Option<(&Places, &[usize], &Templates)> {
-        let state = self.lanes.get(lane)?;
+    /// What [`GroupReader::load_templates`] read: where the values stand, which templates they have, and the templates.
+    pub(crate) fn templates(&mut self, lane: usize) -> Option<(&Places, &mut TemplateCodes, &Templates)> {
+        let state = self.lanes.get_mut(lane)?;
         let Source::Column { column, .. } = &state.source else { return None };
-        Some((&state.places, state.codes.codes(), column.templates()?))
+        Some((&state.places, &mut state.codes, column.templates()?))
     }
 
     fn load_column(&mut self, lane: usize) -> Result<(), Gap> {
