@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::ImportProgress;
 use crate::format::manifest::{Edit, HEAD_SIZE, Head, Op, ReadHead, read_edit};
@@ -68,6 +69,9 @@ pub fn dump(path: &Path, rows: bool, show: &mut dyn FnMut(&str) -> ControlFlow<(
         || matches!(parsed.1, Some(FileName::Segment { .. } | FileName::SegmentNew { .. }))
     {
         segment::show(&map, rows, &mut out)
+    } else if let Some((lines, damaged)) = budget::describe(map.bytes()) {
+        out.damaged += damaged;
+        lines.iter().try_for_each(|line| out.line(line))
     } else if let Some(FileName::SlotLock { slot }) = parsed.0 {
         let epoch = map.bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         out.line(&format!("lock of slot {slot}, taken {epoch} times"))
@@ -91,7 +95,8 @@ fn newer(version: u32, path: &Path) -> Error {
 
 /// What a file without bytes is, by its name.
 fn is_marker(name: &str) -> Option<String> {
-    let locks = [FileName::ManifestLock, FileName::ReadersLock, FileName::MaintenanceLock];
+    let locks =
+        [FileName::ManifestLock, FileName::ReadersLock, FileName::MaintenanceLock, FileName::BudgetLock];
     if locks.iter().any(|lock| lock.to_string() == name) {
         return Some("a lock".into());
     }

@@ -265,6 +265,11 @@ impl Event {
         self.names.get(start as usize..end as usize).and_then(|n| std::str::from_utf8(n).ok()).unwrap_or("")
     }
 
+    /// Sets a field of the engine's own, whose name begins with one `_`: no caller can.
+    pub(crate) fn set_own(&mut self, name: &str, value: Value<'_>) {
+        self.put(name, value);
+    }
+
     fn set_known(&mut self, number: u8, value: Value<'_>) {
         let normal = match (field::unit(number), value) {
             (Unit::Plain, _) => None,

@@ -15,6 +15,7 @@
 //! # Ok::<(), logq_engine::Error>(())
 //! ```
 
+pub mod budget;
 mod check;
 mod column;
 pub mod compare;

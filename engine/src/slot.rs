@@ -62,6 +62,20 @@ pub(crate) fn is_live(vfs: &dyn Vfs, dir: &Path, slot: u32) -> bool {
     locked.unwrap_or_else(|error| error.kind() != std::io::ErrorKind::NotFound)
 }
 
+/// Which of the slot's holders is the last one, or the present one.
+pub(crate) fn epoch(vfs: &dyn Vfs, dir: &Path, slot: u32) -> std::io::Result<u64> {
+    let file = vfs.open(&FileName::SlotLock { slot }.path(dir), OpenMode::Read)?;
+    let mut bytes = [0; 8];
+    let len = file.read_at(0, &mut bytes)?;
+    Ok(if len == bytes.len() { u64::from_le_bytes(bytes) } else { 0 })
+}
+
+/// Whether this very holder of a slot still holds it. Unknown counts as held.
+pub(crate) fn is_held(vfs: &dyn Vfs, dir: &Path, slot: u32, holder: u64) -> bool {
+    // The lock is asked first: whoever takes the slot in between has raised the number by the time that it is read.
+    is_live(vfs, dir, slot) && epoch(vfs, dir, slot).map_or(true, |epoch| epoch == holder)
+}
+
 fn try_lock(vfs: &dyn Vfs, dir: &Path, slot: u32) -> Result<Option<Box<dyn File>>> {
     let path = FileName::SlotLock { slot }.path(dir);
     let failed = |error| Error::io("a slot's lock cannot be taken", &path, error);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::budget::Budgets;
 use crate::check::{self, CheckReport, Depth};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +42,7 @@ pub struct Store {
     core: Arc<Core>,
     cache: Arc<Cache>,
     keeper: Arc<Keeper>,
+    budgets: Budgets,
 }
 
 /// The right to import one source, until dropped.
@@ -67,7 +69,10 @@ impl Store {
     pub fn open_on(vfs: Arc<dyn Vfs>, path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let core = Core::open(vfs, path.as_ref(), options)?;
         let core = Arc::new(core);
-        Ok(Self { keeper: Arc::new(Keeper::new(Arc::clone(&core))), core, cache: Arc::default() })
+        let keeper = Arc::new(Keeper::new(Arc::clone(&core)));
+        let cache = Arc::default();
+        let budgets = Budgets::new(Arc::clone(&core), Arc::clone(&cache), Arc::clone(&keeper));
+        Ok(Self { core, cache, keeper, budgets })
     }
 
     /// A writer with the durability of the options. Each call takes a slot of its own; clone a writer to
@@ -95,6 +100,11 @@ impl Store {
     /// What the operating system says. Damaged files are no error: see [`Snapshot::gaps`].
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::take(&self.core, &self.cache)
+    }
+
+    /// The budgets of the store: limits on what its events use. Costs nothing until they are used.
+    pub fn budgets(&self) -> Budgets {
+        self.budgets.clone()
     }
 
     /// Verifies every checksum, reads every record of active files, and compares what the files and the

@@ -15,6 +15,9 @@ pub(crate) const SEGMENTS_DIR: &str = "segments";
 /// The folder of the archive; in it a folder for each year, month and day.
 pub(crate) const ARCHIVE_DIR: &str = "archive";
 
+/// The folder of the definitions and counters of budgets.
+pub(crate) const BUDGETS_DIR: &str = "budgets";
+
 /// A file of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum FileName {
@@ -40,6 +43,16 @@ pub(crate) enum FileName {
     SegmentNew { id: u64 },
     /// A segment in the quarantine, since then (wall clock, ns).
     Quarantined { id: u64, since: i64 },
+    /// What the budgets are.
+    BudgetDefinitions,
+    /// Definitions being written.
+    BudgetDefinitionsNew,
+    /// The counters of budgets.
+    BudgetTable,
+    /// A table being written.
+    BudgetTableNew,
+    /// Held for one change of the counters.
+    BudgetLock,
     /// Says that a segment is being taken away for good, so that nobody takes it for a lost one.
     Tombstone { id: u64 },
 }
@@ -89,6 +102,11 @@ impl FileName {
             Self::Segment { .. }
             | Self::SegmentNew { .. }
             | Self::Quarantined { .. }
+            | Self::BudgetDefinitions
+            | Self::BudgetDefinitionsNew
+            | Self::BudgetTable
+            | Self::BudgetTableNew
+            | Self::BudgetLock
             | Self::Tombstone { .. } => self.folder(store).join(self.to_string()),
             _ => store.join(self.to_string()),
         }
@@ -100,6 +118,11 @@ impl FileName {
             Self::SlotLock { .. } | Self::Active { .. } => store.join(ACTIVE_DIR),
             Self::SourceLock { .. } => store.join(IMPORTS_DIR),
             Self::Quarantined { .. } => store.join(QUARANTINE_DIR),
+            Self::BudgetDefinitions
+            | Self::BudgetDefinitionsNew
+            | Self::BudgetTable
+            | Self::BudgetTableNew
+            | Self::BudgetLock => store.join(BUDGETS_DIR),
             Self::Segment { day: Some(day), .. } => store.join(ARCHIVE_DIR).join(day.to_string()),
             Self::Segment { .. } | Self::SegmentNew { .. } | Self::Tombstone { .. } => {
                 store.join(SEGMENTS_DIR)
@@ -162,6 +185,11 @@ impl fmt::Display for FileName {
             Self::Segment { id, .. } => write!(f, "{id}.seg"),
             Self::SegmentNew { id } => write!(f, "{id}.new"),
             Self::Quarantined { id, since } => write!(f, "{id}-{since}.seg"),
+            Self::BudgetDefinitions => f.write_str("definitions"),
+            Self::BudgetDefinitionsNew => f.write_str("definitions.new"),
+            Self::BudgetTable => f.write_str("table"),
+            Self::BudgetTableNew => f.write_str("table.new"),
+            Self::BudgetLock => f.write_str("table.lock"),
             Self::Tombstone { id } => write!(f, "{id}.gone"),
         }
     }

@@ -421,6 +421,11 @@ impl File for DiskFile {
         Ok(())
     }
 
+    fn unlock(&self) -> io::Result<()> {
+        let request = whole_file(libc::F_UNLCK)?;
+        retry_nix(|| nix::fcntl::fcntl(&self.file, FcntlArg::F_OFD_SETLK(&request))).map(drop)
+    }
+
     fn is_locked(&self) -> io::Result<bool> {
         // Asking for a shared lock meets exclusive ones only.
         let mut request = whole_file(libc::F_RDLCK)?;

@@ -196,6 +196,11 @@ pub trait File: Send + Sync + Debug {
     /// # Errors
     /// What the operating system says.
     fn lock(&self, kind: LockKind) -> io::Result<()>;
+    /// Gives the file's lock back, if this open file holds it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn unlock(&self) -> io::Result<()>;
     /// Whether another open file holds an exclusive lock; takes none.
     ///
     /// # Errors

@@ -503,6 +503,11 @@ impl File for SimFile {
         if self.try_lock(kind)? { Ok(()) } else { Err(io::Error::from(io::ErrorKind::Deadlock)) }
     }
 
+    fn unlock(&self) -> io::Result<()> {
+        self.disk.machine().unlock(self.id, self.handle);
+        Ok(())
+    }
+
     fn is_locked(&self) -> io::Result<bool> {
         self.disk.machine().is_locked(&self.disk.process, self.id, self.handle)
     }

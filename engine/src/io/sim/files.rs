@@ -408,6 +408,10 @@ impl Machine {
         Ok(true)
     }
 
+    pub(super) fn unlock(&mut self, id: u64, handle: u64) {
+        self.inode_mut(id).locks.retain(|lock| lock.handle != handle);
+    }
+
     pub(super) fn is_locked(&mut self, process: &Process, id: u64, handle: u64) -> io::Result<bool> {
         self.check_file(process, Op::Lock, id)?;
         Ok(self.others_hold(id, handle, LockKind::Shared))
