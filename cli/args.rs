@@ -4,6 +4,8 @@
 //! a verb's name; everything else is a query, whose words are joined by spaces. Options may stand before
 //! or after the verb, so the verb is moved to the front before clap sees the arguments.
 
+mod budget;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use self::budget::*;
 use crate::exit::Failure;
 
 /// Ask questions of the logs of AI systems.
@@ -114,6 +117,8 @@ pub(crate) enum Command {
     Count(Count),
     /// Book the token usage of one call of a model
     Track(Track),
+    /// Limits on what is used: define, reserve, commit, verify
+    Budget(Budget),
     /// Seal what can be sealed: records become columns with an index
     Seal,
     /// One full round of upkeep: seal, merge, archive, expire
@@ -224,6 +229,16 @@ pub(crate) struct Track {
     /// The model as it was billed
     #[arg(long)]
     pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) used: Used,
+    /// Print the record's id
+    #[arg(long)]
+    pub(crate) ack: bool,
+}
+
+/// What a call used.
+#[derive(Debug, Args)]
+pub(crate) struct Used {
     /// Tokens that went in, cached ones too
     #[arg(long, value_name = "N")]
     pub(crate) prompt_tokens: u64,
@@ -260,9 +275,6 @@ pub(crate) struct Track {
     /// How long it took: milliseconds, or with a unit
     #[arg(long, value_name = "TIME")]
     pub(crate) latency: Option<String>,
-    /// Print the record's id
-    #[arg(long)]
-    pub(crate) ack: bool,
 }
 
 /// The durability of appended events.
@@ -344,7 +356,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &["budget", "health", "repair", "backup", "restore", "forget", "export", "upgrade"];
+const RESERVED: &[&str] = &["health", "repair", "backup", "restore", "forget", "export", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod bench;
+pub(crate) mod budget;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod count;
@@ -30,6 +31,7 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Append(args) => append::run(config, &args),
         Command::Count(args) => count::run(config, &args),
         Command::Track(args) => track::run(config, &args),
+        Command::Budget(args) => budget::run(config, &args),
         Command::Seal => seal::run(config),
         Command::Maintain(args) => maintain::run(config, &args),
         Command::Check(args) => check::run(config, &args),

@@ -13,34 +13,12 @@ use crate::ui;
 
 /// Books the usage. Cost is what was said, else what the built-in prices say; a model without a price is unpriced.
 pub(crate) fn run(config: &Config, args: &args::Track) -> Outcome {
-    let usage = usage(args)?;
-    let mode = match &args.mode {
-        None => Mode::Standard,
-        Some(name) => Mode::named(name).ok_or_else(|| {
-            let names: Vec<&str> = Mode::ALL.iter().map(|mode| mode.as_str()).collect();
-            Failure::bad(format!("no way of billing has the name `{name}`"))
-                .help(format!("one of {}", names.join(", ")))
-        })?,
-    };
-    let latency = match &args.latency {
-        None => None,
-        Some(text) => Some(latency(text).ok_or_else(|| {
-            Failure::bad(format!("--latency is no length of time: `{text}`"))
-                .help("milliseconds, or a number with a unit: 1.5s, 300ms")
-        })?),
-    };
+    let used = Used::read(&args.used)?;
     let store = Store::open(config.store()?, Options::default())?;
-    let logger = AiLogger::new(&store, store.writer_with(logq_engine::Durability::Synced)?);
-    let id = logger.operation(&AiOperation {
-        provider: args.provider.as_deref(),
-        session: args.session.as_deref(),
-        user: args.user.as_deref(),
-        context_type: args.context_type.as_deref(),
-        usage: Some(&usage),
-        latency,
-        mode,
-        ..AiOperation::new(&args.operation, &args.model)
-    })?;
+    let logger = AiLogger::new(&store, store.writer_with(logq_engine::Durability::Synced)?).with_budgets()?;
+    let ui = config.ui;
+    logger.on_alert(move |alert| ui.warn(&alert.to_string()));
+    let id = logger.operation(&used.call(&args.used, &args.operation, &args.model))?;
     if args.ack {
         let mut out = ui::stdout();
         writeln!(out, "{id}")?;
@@ -49,9 +27,57 @@ pub(crate) fn run(config: &Config, args: &args::Track) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// What was typed of a call's usage, read.
+pub(super) struct Used {
+    usage: Usage,
+    mode: Mode,
+    latency: Option<std::time::Duration>,
+}
+
+impl Used {
+    /// Reads it.
+    pub(super) fn read(args: &args::Used) -> Outcome<Self> {
+        let mode = match &args.mode {
+            None => Mode::Standard,
+            Some(name) => Mode::named(name).ok_or_else(|| {
+                let names: Vec<&str> = Mode::ALL.iter().map(|mode| mode.as_str()).collect();
+                Failure::bad(format!("no way of billing has the name `{name}`"))
+                    .help(format!("one of {}", names.join(", ")))
+            })?,
+        };
+        let latency = match &args.latency {
+            None => None,
+            Some(text) => Some(latency(text).ok_or_else(|| {
+                Failure::bad(format!("--latency is no length of time: `{text}`"))
+                    .help("milliseconds, or a number with a unit: 1.5s, 300ms")
+            })?),
+        };
+        Ok(Self { usage: usage(args)?, mode, latency })
+    }
+
+    /// The call that used it.
+    pub(super) fn call<'a>(
+        &'a self,
+        args: &'a args::Used,
+        operation: &'a str,
+        model: &'a str,
+    ) -> AiOperation<'a> {
+        AiOperation {
+            provider: args.provider.as_deref(),
+            session: args.session.as_deref(),
+            user: args.user.as_deref(),
+            context_type: args.context_type.as_deref(),
+            usage: Some(&self.usage),
+            latency: self.latency,
+            mode: self.mode,
+            ..AiOperation::new(operation, model)
+        }
+    }
+}
+
 /// What was typed, in buckets that do not overlap: cached tokens are inside of the prompt's, reasoning inside of the
 /// response's.
-fn usage(args: &args::Track) -> Outcome<Usage> {
+fn usage(args: &args::Used) -> Outcome<Usage> {
     let inside = |name: &str, part: u64, of: &str, whole: u64| {
         whole.checked_sub(part).ok_or_else(|| {
             Failure::bad(format!("{name} is more than {of}: {part} of {whole}"))
@@ -74,13 +100,16 @@ fn usage(args: &args::Track) -> Outcome<Usage> {
             usage.set(bucket, tokens, State::Reported);
         }
     }
-    if let Some(text) = &args.cost {
-        let amount = Money::parse(text.trim_start_matches('$')).filter(|amount| Money::ZERO <= *amount);
-        usage.cost_reported = Some(amount.ok_or_else(|| {
-            Failure::bad(format!("--cost is no amount: `{text}`")).help("US dollars, such as 0.0021")
-        })?);
-    }
+    usage.cost_reported = args.cost.as_deref().map(cost).transpose()?;
     Ok(usage)
+}
+
+/// An amount of money.
+pub(super) fn cost(text: &str) -> Outcome<Money> {
+    let amount = Money::parse(text.trim_start_matches('$')).filter(|amount| Money::ZERO <= *amount);
+    amount.ok_or_else(|| {
+        Failure::bad(format!("--cost is no amount: `{text}`")).help("US dollars, such as 0.0021")
+    })
 }
 
 /// A length of time: a number is milliseconds, else it has a unit.

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logq_engine::{Event, RecordId, Result, Store, Value, Writer};
+use logq_engine::budget::{Alert, Budgets, Committed, Guard, Request, Reservation};
+use logq_engine::{Error, ErrorKind, Event, RecordId, Result, Store, Value, Writer};
 use logq_tokens::{Bucket, Call, Cost, Count, Counter, Mode, Prices, State, Tokenizer, Usage};
 
 use crate::memory::int;
@@ -20,6 +21,7 @@ pub struct AiLogger {
     counter: Arc<Counter>,
     prices: Arc<Prices>,
     keep_texts: bool,
+    budgets: Option<Budgets>,
 }
 
 /// One call of a model. What is not known stays `None`.
@@ -59,6 +61,17 @@ impl<'a> AiOperation<'a> {
     }
 }
 
+/// What was written to a cache, of the prompt.
+const WRITES: [Bucket; 3] = [Bucket::InCacheWrite5m, Bucket::InCacheWrite1h, Bucket::InCacheWriteOther];
+/// What makes up a prompt.
+const PROMPT: [Bucket; 5] = [
+    Bucket::InUncached,
+    Bucket::InCacheRead,
+    Bucket::InCacheWrite5m,
+    Bucket::InCacheWrite1h,
+    Bucket::InCacheWriteOther,
+];
+
 impl std::fmt::Debug for AiLogger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AiLogger").field("keep_texts", &self.keep_texts).finish_non_exhaustive()
@@ -75,6 +88,29 @@ impl AiLogger {
             counter: Arc::default(),
             prices: Arc::new(Prices::built_in().clone()),
             keep_texts: true,
+            budgets: None,
+        }
+    }
+
+    /// Books each call with the budgets of the store as it is logged, so that a limit and its alerts never lag behind. Without
+    /// this they learn of calls from the log, within a tenth of a second while somebody uses them.
+    ///
+    /// # Errors
+    /// As [`Budgets::with_writer`].
+    pub fn with_budgets(self) -> Result<Self> {
+        let budgets = Some(self.budgets()?);
+        Ok(Self { budgets, ..self })
+    }
+
+    /// Calls `callback` for each threshold of a budget that this process finds crossed.
+    pub fn on_alert(&self, callback: impl Fn(&Alert) + Send + Sync + 'static) {
+        self.store.budgets().on_alert(callback);
+    }
+
+    fn budgets(&self) -> Result<Budgets> {
+        match &self.budgets {
+            Some(budgets) => Ok(budgets.clone()),
+            None => self.store.budgets().with_writer(self.writer.clone()),
         }
     }
 
@@ -93,8 +129,83 @@ impl AiLogger {
     /// A call of a model.
     ///
     /// # Errors
-    /// As [`Writer::append`].
+    /// As [`Writer::append`], and with budgets as [`Budgets::record`].
     pub fn operation(&self, call: &AiOperation<'_>) -> Result<RecordId> {
+        let event = self.event(call);
+        let Some(budgets) = &self.budgets else { return self.writer.append(&event) };
+        let id = budgets.record(&event)?.id;
+        id.ok_or_else(|| Error::new(ErrorKind::Invalid, "BUG: a call without an id of its own was known"))
+    }
+
+    /// Holds what a call may use at most, before it is made: its prompt, counted or as `usage` says, and so many tokens
+    /// of response; and what that costs, where its model has a price. A refusal says which budget has too little left.
+    ///
+    /// # Errors
+    /// As [`Budgets::reserve`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::budget::Reservation;
+    /// use logq_engine::{Options, Store};
+    /// use logq_loggers::{AiLogger, AiOperation};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// let logger = AiLogger::new(&store, store.writer()?);
+    /// let call = AiOperation { prompt: Some("Which way?"), ..AiOperation::new("puzzle_analysis", "llama3.2") };
+    /// match logger.reserve(&call, 500)? {
+    ///     Reservation::Granted(guard) => {
+    ///         let call = AiOperation { response: Some("To the left."), ..call };
+    ///         logger.commit(guard, &call)?;
+    ///     }
+    ///     Reservation::Refused(refused) => println!("not now: {refused}"),
+    /// }
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn reserve(&self, call: &AiOperation<'_>, response_tokens: u64) -> Result<Reservation> {
+        let counted = match call.usage {
+            Some(usage) => usage.clone(),
+            None => self.counted(&AiOperation { response: None, ..*call }).0,
+        };
+        let prompt: u64 =
+            PROMPT.iter().fold(0, |sum: u64, bucket| sum.saturating_add(counted.tokens(*bucket)));
+        let mut usage = counted;
+        usage.set(Bucket::OutText, response_tokens, State::Estimated);
+        if prompt == 0 {
+            // A prompt that nobody knows of costs nothing here; without it the response would have no price either.
+            usage.set(Bucket::InUncached, 0, State::Estimated);
+        }
+        let cost = self.priced(call, &usage).amount().and_then(|amount| u64::try_from(amount.nanos()).ok());
+        let mut request = Request::new()
+            .field("kind", "ai")
+            .field("operation", call.operation)
+            .model(call.model)
+            .prompt_tokens(prompt)
+            .response_tokens(response_tokens)
+            .cost(cost.unwrap_or(0));
+        let words = [
+            ("provider", call.provider),
+            ("session", call.session),
+            ("user", call.user),
+            ("context_type", call.context_type),
+        ];
+        for (name, text) in words {
+            if let Some(text) = text {
+                request = request.field(name, text);
+            }
+        }
+        self.budgets()?.reserve(&request)
+    }
+
+    /// Logs a call that something was reserved for, and books what it did use.
+    ///
+    /// # Errors
+    /// As [`Guard::commit`].
+    pub fn commit(&self, guard: Guard, call: &AiOperation<'_>) -> Result<Committed> {
+        guard.commit(&self.event(call))
+    }
+
+    /// The event of a call, as [`AiLogger::operation`] appends it.
+    #[must_use]
+    pub fn event(&self, call: &AiOperation<'_>) -> Event {
         let mut event = Event::ai(call.operation).model(call.model);
         if let Some(time) = call.time_ns {
             event = event.at(time);
@@ -125,7 +236,7 @@ impl AiLogger {
                 }
             }
         }
-        self.writer.append(&event)
+        event
     }
 
     /// Tokens that were used, as the provider reported them.
@@ -190,9 +301,7 @@ impl AiLogger {
         let has = |buckets: &[Bucket]| buckets.iter().any(|bucket| usage.get(*bucket).state != State::Absent);
         let sum =
             |buckets: &[Bucket]| buckets.iter().fold(0_u64, |sum, b| sum.saturating_add(usage.tokens(*b)));
-        const WRITES: [Bucket; 3] =
-            [Bucket::InCacheWrite5m, Bucket::InCacheWrite1h, Bucket::InCacheWriteOther];
-        let prompt = [&[Bucket::InUncached, Bucket::InCacheRead][..], &WRITES].concat();
+        let prompt = PROMPT;
         let response = [Bucket::OutText, Bucket::OutReasoning];
         let fields: [(&str, &[Bucket]); 5] = [
             ("prompt_tokens", &prompt),
@@ -221,13 +330,18 @@ impl AiLogger {
         }
     }
 
+    /// What usage costs by the table of prices.
+    fn priced(&self, call: &AiOperation<'_>, usage: &Usage) -> Cost {
+        let time_ns = call.time_ns.unwrap_or_else(|| self.store.now());
+        let call = Call { provider: call.provider, model: call.model, time_ns, mode: call.mode };
+        self.prices.cost(&call, usage)
+    }
+
     fn put_cost(&self, event: &mut Event, call: &AiOperation<'_>, usage: &Usage) {
         let (amount, state) = match usage.cost_reported {
             Some(amount) => (Some(amount), "reported"),
             None => {
-                let time_ns = call.time_ns.unwrap_or_else(|| self.store.now());
-                let call = Call { provider: call.provider, model: call.model, time_ns, mode: call.mode };
-                let cost: Cost = self.prices.cost(&call, usage);
+                let cost = self.priced(call, usage);
                 if matches!(cost, Cost::Calculated(_)) {
                     event.set("price_version", Value::Str(self.prices.version()));
                 }

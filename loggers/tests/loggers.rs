@@ -201,3 +201,53 @@ fn context_optimizations_and_memory_operations_have_their_reports() {
     let found = row(&store, "events where name=embeddings | keep operation, hits, capacity");
     assert_eq!((cell(&found, "hits"), cell(&found, "capacity")), (Datum::Int(90), Datum::Missing));
 }
+
+#[test]
+fn a_call_is_reserved_before_it_is_made_and_an_alert_reaches_its_callback() {
+    use logq_engine::budget::{Budget, Measure, Mode, Reservation, Window};
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut tokens = Budget::new("tokens", Measure::Tokens, 1_000, Window::Lifetime);
+    tokens.selector.push(("user".into(), "ann".into()));
+    tokens.mode = Mode::Hard;
+    store.budgets().set(tokens).unwrap();
+    let mut money = Budget::new("money", Measure::Cost, 1_000_000_000, Window::Lifetime);
+    money.mode = Mode::Hard;
+    store.budgets().set(money).unwrap();
+    let logger = AiLogger::new(&store, store.writer().unwrap()).with_budgets().unwrap();
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let keep = std::sync::Arc::clone(&told);
+    logger.on_alert(move |alert| keep.lock().unwrap().push((alert.budget.clone(), alert.used)));
+
+    let call =
+        AiOperation { prompt: Some("Which way?"), user: Some("ann"), ..AiOperation::new("maze", "gpt-4o") };
+    let Reservation::Granted(guard) = logger.reserve(&call, 900).unwrap() else { panic!("900 fit") };
+    let held = |name: &str| {
+        store
+            .budgets()
+            .status()
+            .unwrap()
+            .into_iter()
+            .find(|row| row.name == name)
+            .map(|row| (row.used, row.held))
+    };
+    // Three tokens of prompt, counted; 3 at 2.50 and 900 at 10.00 dollars a million.
+    assert_eq!(held("tokens"), Some((0, 903)));
+    assert_eq!(held("money"), Some((0, 9_007_500)));
+    let Reservation::Refused(refused) = logger.reserve(&call, 98).unwrap() else { panic!("98 do not fit") };
+    assert_eq!((refused.budget.as_str(), refused.asked), ("tokens", 101));
+    let mut usage = Usage::default();
+    usage.set(Bucket::InUncached, 3, State::Reported);
+    usage.set(Bucket::OutText, 797, State::Reported);
+    logger.commit(guard, &AiOperation { usage: Some(&usage), ..call }).unwrap();
+    assert_eq!(held("tokens"), Some((800, 0)));
+    assert_eq!(*told.lock().unwrap(), [("tokens".to_owned(), 800)]);
+    // One million tokens of a model that costs 10 dollars for them are more than one dollar.
+    let dear = AiOperation::new("essay", "gpt-4o");
+    assert!(
+        matches!(logger.reserve(&dear, 1_000_000).unwrap(), Reservation::Refused(one) if one.budget == "money")
+    );
+    logger.track_token_usage("chat", 500, 0, "llama3.2").unwrap();
+    assert_eq!(store.budgets().verify().unwrap(), []);
+    assert_eq!(ask(&store, "tokens where kind=ai").rows[0].cells[3], Datum::Int(1_300));
+}

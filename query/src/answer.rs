@@ -167,7 +167,7 @@ pub(crate) fn types(names: Vec<String>, rows: &[Row]) -> Vec<Column> {
 pub(crate) fn usual(name: &str) -> Type {
     match name {
         "time" | "_arrived" => Type::Time,
-        "latency" | "ttft" | "gap" => Type::Duration,
+        "latency" | "ttft" | "gap" | "resets_in" | "eta" => Type::Duration,
         "share" => Type::Float,
         "cost" | "cost_usd" => Type::Cost,
         "count" | "calls" => Type::Int,

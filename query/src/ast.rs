@@ -558,6 +558,12 @@ impl Clause {
 }
 
 impl Name {
+    /// The field by the name that it is stored under: aliases are other spellings, unless quoted.
+    pub fn stored(&self) -> &str {
+        let alias = ALIASES.iter().find(|(alias, _)| !self.quoted && *alias == self.text);
+        alias.map_or(self.text.as_str(), |(_, field)| field)
+    }
+
     /// A name as code makes it, in backticks where it needs them.
     pub fn new(text: &str) -> Self {
         Self { text: text.to_owned(), quoted: !is_plain(text), place: Place::default() }

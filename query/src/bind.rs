@@ -175,7 +175,7 @@ impl Binder {
     fn source(&mut self, noun: Option<&ast::Noun>, clauses: &[Clause]) {
         self.zone(clauses);
         if let Shape::Report(report) = self.noun.shape {
-            self.report(report, clauses);
+            self.report(report, noun, clauses);
         }
         let mut filter = self.noun_filter(noun);
         for clause in clauses {
@@ -452,6 +452,5 @@ impl Binder {
 
 /// The field that a name stands for: itself, or the field it is another spelling of.
 pub(crate) fn resolve(name: &Name) -> &str {
-    let alias = ast::ALIASES.iter().find(|(alias, _)| !name.quoted && *alias == name.text);
-    alias.map_or(name.text.as_str(), |(_, field)| field)
+    name.stored()
 }

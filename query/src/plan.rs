@@ -110,6 +110,8 @@ pub(crate) enum Report {
     StorageFields,
     /// Its state.
     Health,
+    /// The counters of its budgets.
+    Budgets,
 }
 
 /// How a text becomes columns.
@@ -338,6 +340,13 @@ impl Plan {
             }
         }
         names
+    }
+}
+
+impl Plan {
+    /// Whether the rows are how budgets stand, and no record is read.
+    pub(crate) fn reads_budgets(&self) -> bool {
+        matches!(self.stages.first(), Some(Stage::Report(Report::Budgets)))
     }
 }
 

@@ -132,7 +132,7 @@ impl Query {
     /// Answers the query from a snapshot; `now` is the clock.
     ///
     /// # Errors
-    /// As [`Query::run`]; and `health`, which asks for more than a snapshot holds.
+    /// As [`Query::run`]; and `health` and `budget`, which ask for more than a snapshot holds.
     pub fn run_on(&self, snapshot: &Snapshot, session: &Session, now: i64) -> Result<Answer> {
         self.answer(None, snapshot, session, now)
     }
@@ -166,7 +166,9 @@ impl Query {
         };
         let mut output = exec::run(&input)?;
         output.outcome.add(inside.outcome);
-        warnings.extend(unknown_fields(&plan, snapshot, &output)?);
+        if !plan.reads_budgets() {
+            warnings.extend(unknown_fields(&plan, snapshot, &output)?);
+        }
         warnings.sort_by_key(|problem| problem.span.start);
         let mut answer = Answer {
             query: self.text.clone(),
@@ -180,7 +182,7 @@ impl Query {
             approximate: plan.approximate(),
             warnings: warnings.into_iter().map(of_diagnostic).collect(),
             damaged: false,
-            stats: stats(snapshot, &output),
+            stats: stats(snapshot, &plan, &output),
         };
         damage(&mut answer, snapshot, &output);
         if self.tree.profile {
@@ -246,14 +248,18 @@ fn milliseconds(started: Instant) -> f64 {
     (started.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn stats(snapshot: &Snapshot, output: &Output) -> Stats {
+fn stats(snapshot: &Snapshot, plan: &Plan, output: &Output) -> Stats {
     Stats {
         segments: snapshot.files() as u64,
         segments_read: output.outcome.files as u64,
         blocks_read: output.outcome.parts as u64,
         records_scanned: output.outcome.stats.records,
         bytes_read: output.outcome.stats.bytes,
-        answered_from: if output.outcome.stats.indexed { "index" } else { "scan" },
+        answered_from: match output.outcome.stats.indexed {
+            _ if plan.reads_budgets() => "counters",
+            true => "index",
+            false => "scan",
+        },
         elapsed_ms: 0.0,
     }
 }

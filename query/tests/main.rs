@@ -1,6 +1,8 @@
 //! Tests of the query language from text to answer.
 
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod data;

@@ -318,6 +318,14 @@ impl Budgets {
         self.book(&event, Some(hold.0))
     }
 
+    /// The fields that the request of a detached reservation had.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there was no such reservation in the last 24 hours.
+    pub fn reserved(&self, hold: HoldId) -> Result<Vec<(String, String)>> {
+        self.find(hold).map(|past| past.fields)
+    }
+
     /// Lets a detached reservation go. Says whether it was still held.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::functions::Function;
 use crate::plan::{Report, Stage};
 use crate::source::{self, Noun, Shape};
+use crate::token::Span;
 
 /// The noun that a query asks: `storage` of fields is one of its own.
 pub(super) fn chosen(noun: &'static Noun, tree: Option<&ast::Noun>, clauses: &[Clause]) -> &'static Noun {
@@ -26,17 +27,25 @@ pub(super) fn chosen(noun: &'static Noun, tree: Option<&ast::Noun>, clauses: &[C
 
 impl Binder {
     /// The rows of a report, before any clause.
-    pub(super) fn report(&mut self, report: Report, clauses: &[Clause]) {
+    pub(super) fn report(&mut self, report: Report, noun: Option<&ast::Noun>, clauses: &[Clause]) {
+        let name = noun.map_or("", |noun| noun.name.as_str());
+        if self.inner && matches!(report, Report::Health | Report::Budgets) {
+            let place = noun.map_or(Span::default(), |noun| noun.place.0);
+            let message = format!("`{name}` gives no values to another query");
+            let problem = Diagnostic::error("Q0206", place, message);
+            self.problems.push(problem.help("ask for it by itself, and name the values"));
+        }
+        let listed = matches!(report, Report::Health | Report::Budgets);
         for clause in clauses {
-            let timed = matches!(clause, Clause::Time(..)) && report == Report::Health;
+            let timed = matches!(clause, Clause::Time(..)) && listed;
             let refused = match clause {
                 Clause::Per(..) => Some("`storage by day` gives a row for each day"),
                 Clause::Versus(..) => Some("compare two answers, or two backups of the store"),
                 Clause::Context(..) => Some("`events where ... context -3 +3` shows records around others"),
-                Clause::By(..) | Clause::Measures(..) | Clause::Top(_) if report == Report::Health => {
+                Clause::By(..) | Clause::Measures(..) | Clause::Top(_) if listed => {
                     Some("it takes conditions, `sort` and `limit`; more goes after `|`")
                 }
-                _ => timed.then_some("`health` is the state of this moment"),
+                _ => timed.then_some("it shows the state of this moment"),
             };
             if let Some(help) = refused {
                 let message =
@@ -47,10 +56,14 @@ impl Binder {
         self.stages.push(Stage::Report(report));
         let columns: Vec<String> = report.columns().iter().map(|&name| name.to_owned()).collect();
         let number = |name: &&String| {
-            matches!(name.as_str(), "records" | "raw" | "stored" | "ratio" | "index" | "share")
+            let numbers = ["records", "raw", "stored", "ratio", "index", "share", "used", "held", "limit"];
+            numbers.contains(&name.as_str())
         };
         let measures = columns.iter().filter(number).map(|name| (name.clone(), Function::Sum)).collect();
-        let keys = columns.iter().filter(|name| !number(name)).cloned().collect();
+        let keys = match report {
+            Report::Budgets => ["name", "scope"].map(ToOwned::to_owned).to_vec(),
+            _ => columns.iter().filter(|name| !number(name)).cloned().collect(),
+        };
         self.schema = Schema { records: false, open: false, columns, keys, measures, per: None };
     }
 }

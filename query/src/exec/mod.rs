@@ -6,6 +6,7 @@ mod arith;
 mod around;
 mod buckets;
 mod budget;
+mod budgets;
 mod columns;
 mod fields;
 mod group;

@@ -1,9 +1,9 @@
 //! Rows about the store itself: its files, their fields, its state.
 
-use logq_engine::{FileStorage, Files, Health};
+use logq_engine::{FileStorage, Files, Health, Store};
 
-use super::Input;
 use super::table::{Row, Table};
+use super::{Input, budgets};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::plan::Report;
@@ -17,12 +17,12 @@ pub(super) fn rows(input: &Input<'_>, report: Report) -> Result<Table> {
         Report::Storage => files(input).iter().map(storage).collect(),
         Report::StorageFields => files(input).iter().flat_map(storage_fields).collect(),
         Report::Health => {
-            let Some((store, now)) = input.store else {
-                return Err(Error::limit(
-                    "`health` asks for a store, and cannot be asked of a snapshot".to_owned(),
-                ));
-            };
+            let (store, now) = store(input)?;
             health(&store.health(now)?, now)
+        }
+        Report::Budgets => {
+            let (store, _) = store(input)?;
+            budgets::rows(&store.budgets().observe()?)
         }
     };
     let columns = report.columns().iter().map(|&name| name.to_owned()).collect();
@@ -31,6 +31,13 @@ pub(super) fn rows(input: &Input<'_>, report: Report) -> Result<Table> {
         input.budget.charge(row.size())?;
     }
     Ok(Table { columns, rows, natural: false })
+}
+
+/// The store and the clock.
+fn store<'i>(input: &Input<'i>) -> Result<(&'i Store, i64)> {
+    let what = "this is about a store, and cannot be asked of a snapshot of one";
+    let missing = || Error::from(logq_engine::Error::new(logq_engine::ErrorKind::Invalid, what));
+    input.store.ok_or_else(missing)
 }
 
 /// Files that the range touches, by day and name.

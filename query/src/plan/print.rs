@@ -73,6 +73,10 @@ impl Plan {
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.reads_budgets() {
+            let lines: Vec<String> = self.stages.iter().map(ToString::to_string).collect();
+            return f.write_str(&lines.join("\n"));
+        }
         let end = |end: Option<i64>| end.map_or_else(|| "open".to_owned(), json::time_text);
         write!(f, "scan events from {} until {}", end(self.range.from), end(self.range.until))?;
         if !self.filter.is_empty() {
@@ -136,6 +140,7 @@ impl Display for Stage {
             Self::Filter(list) => write!(f, "where {}", conditions(list)),
             Self::Group(group) => write!(f, "{group}"),
             Self::Fields => f.write_str("fields"),
+            Self::Report(Report::Budgets) => f.write_str("read the counters of budgets"),
             Self::Report(report) => write!(f, "{report}"),
             Self::Sort(sort) => {
                 let key = |(name, direction): &(String, Direction)| match direction {
@@ -188,6 +193,7 @@ impl Display for Report {
             Self::Storage => "storage",
             Self::StorageFields => "storage fields",
             Self::Health => "health",
+            Self::Budgets => "budget",
         })
     }
 }

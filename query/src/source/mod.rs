@@ -1,6 +1,7 @@
 //! Nouns: what stands first in a query and says what to report. Each is a macro over events: a filter, a shape and
 //! default measures.
 
+mod budget;
 mod cost;
 mod events;
 mod fields;
@@ -96,6 +97,7 @@ pub(crate) fn find(name: &str) -> Result<&'static Noun, &'static str> {
         "tokens" => &tokens::NOUN,
         "cost" => &cost::COST,
         "usage" => &cost::USAGE,
+        "budget" => &budget::NOUN,
         "latency" => &latency::NOUN,
         "errors" => &patterns::ERRORS,
         "patterns" => &patterns::PATTERNS,

@@ -50,6 +50,7 @@ impl Report {
             Self::Storage => &STORAGE,
             Self::StorageFields => &STORAGE_FIELDS,
             Self::Health => &HEALTH,
+            Self::Budgets => &super::budget::COLUMNS,
         }
     }
 }

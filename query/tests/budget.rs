@@ -1,0 +1,109 @@
+//! The noun `budget`: how the budgets of a store stand, as rows like others.
+
+use logq_engine::budget::{Budget, Measure, Mode, Request, Reservation, Window};
+use logq_engine::{Event, Options, Store};
+use logq_query::{Datum, Query, Session};
+
+/// A store with a few budgets, and what a model used of them.
+fn store(dir: &std::path::Path) -> Store {
+    let store = Store::open(dir, Options::default()).unwrap();
+    let budgets = store.budgets();
+    let mut cost = Budget::new("money", Measure::Cost, 2_000_000_000, Window::Lifetime);
+    cost.selector.push(("model".into(), "big".into()));
+    budgets.set(cost).unwrap();
+    let mut users = Budget::new("users", Measure::Tokens, 100, Window::Lifetime);
+    users.by = Some("user".into());
+    users.mode = Mode::Hard;
+    budgets.set(users).unwrap();
+    for (user, prompt) in [("ann", 85), ("bob", 20)] {
+        let event = Event::ai("chat").model("big").tokens(prompt, 0).field("user", user).field("cost", 0.75);
+        budgets.record(&event).unwrap();
+    }
+    store
+}
+
+fn cells(store: &Store, query: &str) -> Vec<Vec<String>> {
+    let answer = logq_query::run(store, query).unwrap();
+    assert!(answer.warnings.is_empty(), "{query}: {:?}", answer.warnings);
+    answer.rows.iter().map(|row| row.cells.iter().map(|cell| format!("{cell:?}")).collect()).collect()
+}
+
+#[test]
+fn a_row_for_each_counter_with_the_fixed_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let answer = logq_query::run(&store, "budget").unwrap();
+    let names: Vec<_> = answer.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names.join(" "), "name scope window used held limit ratio status resets_in eta");
+    assert_eq!((answer.rows.len(), answer.stats.answered_from), (5, "counters"));
+    assert_eq!(answer.stats.records_scanned, 0);
+    let of = |query: &str| cells(&store, query);
+    assert_eq!(
+        of("budget where name=money | keep scope, window, used, `limit`, ratio, status"),
+        [[
+            "Str(\"model=big\")",
+            "Str(\"lifetime\")",
+            "Cost(1500000000)",
+            "Cost(2000000000)",
+            "Float(0.75)",
+            "Str(\"ok\")"
+        ]]
+    );
+    assert_eq!(
+        of("budget where name=users sort used | keep scope, used, held, status, eta"),
+        [
+            ["Str(\"user=bob\")", "Int(20)", "Int(0)", "Str(\"ok\")", "Missing"],
+            ["Str(\"user=ann\")", "Int(85)", "Int(0)", "Str(\"warning\")", "Missing"]
+        ]
+    );
+    assert_eq!(of("budget status=warning | stats count"), [["Int(1)"]]);
+    assert_eq!(of("budget | where ratio >= 0.8 | keep name").len(), 1);
+    assert_eq!(of("budget limit 2 | keep name"), [["Str(\"hourly\")"], ["Str(\"daily\")"]]);
+}
+
+#[test]
+fn what_is_held_is_shown_and_asking_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let request = Request::new().tokens(15).field("user", "ann");
+    let Reservation::Granted(guard) = store.budgets().reserve(&request).unwrap() else {
+        panic!("85 and 15 are within 100")
+    };
+    let held = Options { read_only: true, create: false, ..Options::default() };
+    let reader = Store::open(dir.path(), held).unwrap();
+    let table = std::fs::read(dir.path().join("budgets/table")).unwrap();
+    assert_eq!(cells(&reader, "budget where scope=\"user=ann\" | keep held"), [["Int(15)"]]);
+    assert_eq!(std::fs::read(dir.path().join("budgets/table")).unwrap(), table);
+    guard.release().unwrap();
+    assert_eq!(cells(&reader, "budget where scope=\"user=ann\" | keep held"), [["Int(0)"]]);
+}
+
+#[test]
+fn what_the_noun_does_not_take_is_said() {
+    for (text, said) in [
+        ("budget by name", "`budget` takes no"),
+        ("budget last 1h", "`budget` takes no"),
+        ("budget count", "`budget` takes no"),
+        ("budget where user=ann", "these rows have no column `user`"),
+        ("events where model in (budget | keep name)", "`budget` gives no values to another query"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let problem = logq_query::run(&store, text).unwrap_err().to_string();
+        assert!(problem.contains(said), "{text}: {problem}");
+    }
+}
+
+#[test]
+fn explain_says_that_no_record_is_read_and_a_snapshot_has_no_counters() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let answer = logq_query::run(&store, "explain budget where status=warning").unwrap();
+    assert_eq!(answer.expanded, "budget | where status = \"warning\" | limit 10000");
+    let lines: Vec<_> = answer.rows.iter().map(|row| row.cells[0].clone()).collect();
+    assert!(lines.contains(&Datum::Str("read the counters of budgets".into())), "{lines:?}");
+    let query = Query::parse("budget").unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let error = query.run_on(&snapshot, &Session::default(), 0).unwrap_err();
+    assert!(error.to_string().contains("counters of budgets"), "{error}");
+}
