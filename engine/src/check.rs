@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use self::sealed::SegmentCheck;
+use crate::budget;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FLAG_IMPORT, PROGRESS_SIZE};
@@ -74,6 +75,7 @@ pub(crate) fn check(core: &Core, depth: Depth) -> Result<CheckReport> {
         };
         check.note_manifest(&manifest.condition);
         if check.run()? {
+            check.report.damage.extend(budget::check(core)?);
             return Ok(check.report);
         }
     }

@@ -1,10 +1,6 @@
-//! Budgets: who may spend what, under races, crashes, and clocks that go wrong.
-//!
-//! A child process is this test binary again, told by an environment variable what to do.
+//! Budgets: who may spend what, under races, restarts, and clocks that go wrong.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -17,20 +13,18 @@ use logq_engine::{Durability, ErrorKind, Event, Options, Store};
 
 use crate::support::rows;
 
-const ROLE: &str = "LOGQ_BUDGET_ROLE";
-const STORE: &str = "LOGQ_BUDGET_STORE";
 const S: i64 = 1_000_000_000;
-const HOUR: i64 = 3600 * S;
+pub(crate) const HOUR: i64 = 3600 * S;
 const DAY: i64 = 24 * HOUR;
 /// 2026-11-23T10:00:00Z
-const START: i64 = 1_795_428_000 * S;
+pub(crate) const START: i64 = 1_795_428_000 * S;
 
-fn hard(name: &str, limit: u64, window: Window) -> Budget {
+pub(crate) fn hard(name: &str, limit: u64, window: Window) -> Budget {
     Budget { mode: Mode::Hard, ..Budget::new(name, Measure::Tokens, limit, window) }
 }
 
 /// A store with only these budgets.
-fn define(store: &Store, budgets: Vec<Budget>) {
+pub(crate) fn define(store: &Store, budgets: Vec<Budget>) {
     for old in store.budgets().definitions().unwrap() {
         store.budgets().remove(&old.name).unwrap();
     }
@@ -38,7 +32,7 @@ fn define(store: &Store, budgets: Vec<Budget>) {
 }
 
 /// A store on a simulated machine, at ten o'clock.
-fn simulated(budgets: Vec<Budget>) -> (SimDisk, Store) {
+pub(crate) fn simulated(budgets: Vec<Budget>) -> (SimDisk, Store) {
     let disk = SimDisk::new(7);
     disk.set_clock(START);
     let store = Store::open_on(Arc::new(disk.clone()), "store", Options::default()).unwrap();
@@ -46,34 +40,34 @@ fn simulated(budgets: Vec<Budget>) -> (SimDisk, Store) {
     (disk, store)
 }
 
-fn tokens(tokens: u64) -> Request {
+pub(crate) fn tokens(tokens: u64) -> Request {
     Request::new().tokens(tokens)
 }
 
-fn granted(store: &Store, request: &Request) -> Guard {
+pub(crate) fn granted(store: &Store, request: &Request) -> Guard {
     match store.budgets().reserve(request).unwrap() {
         Reservation::Granted(guard) => guard,
         Reservation::Refused(refused) => panic!("refused: {refused}"),
     }
 }
 
-fn refused(store: &Store, request: &Request) -> Refused {
+pub(crate) fn refused(store: &Store, request: &Request) -> Refused {
     match store.budgets().reserve(request).unwrap() {
         Reservation::Granted(_) => panic!("granted"),
         Reservation::Refused(refused) => refused,
     }
 }
 
-fn call(prompt: i64, response: i64) -> Event {
+pub(crate) fn call(prompt: i64, response: i64) -> Event {
     Event::ai("call").model("llama3.2").tokens(prompt, response)
 }
 
-fn status(store: &Store, name: &str) -> Status {
+pub(crate) fn status(store: &Store, name: &str) -> Status {
     let rows = store.budgets().status().unwrap();
     rows.into_iter().find(|row| row.name == name).unwrap()
 }
 
-fn used_and_held(store: &Store, name: &str) -> (u64, u64) {
+pub(crate) fn used_and_held(store: &Store, name: &str) -> (u64, u64) {
     let status = status(store, name);
     (status.used, status.held)
 }
@@ -589,73 +583,4 @@ fn the_folder_of_budgets_may_be_taken_away_while_processes_run() {
     assert_eq!(refused(&other, &tokens(50)).held, 60);
     guard.commit(&call(60, 0)).unwrap();
     assert_eq!(used_and_held(&other, "b"), (60, 0));
-}
-
-fn spawn(role: &str, dir: &Path) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "budgets::child", "--nocapture", "--quiet"]);
-    command.env(ROLE, role).env(STORE, dir).stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.spawn().unwrap()
-}
-
-/// Not a test by itself: what the child processes of the tests below do.
-#[test]
-fn child() {
-    let (Ok(role), Ok(dir)) = (std::env::var(ROLE), std::env::var(STORE)) else { return };
-    let options = Options { durability: Durability::Buffered, ..Options::default() };
-    let store = Store::open(&dir, options).unwrap();
-    if role == "hold" {
-        let guard = granted(&store, &tokens(90));
-        println!("held");
-        std::io::stdout().flush().unwrap();
-        std::io::stdin().read_line(&mut String::new()).unwrap();
-        guard.release().unwrap();
-        return;
-    }
-    let (mut sum, mut refusals) = (0, 0);
-    while refusals < 3 {
-        match store.budgets().reserve(&tokens(7)).unwrap() {
-            Reservation::Refused(_) => refusals += 1,
-            Reservation::Granted(guard) => {
-                sum += 7;
-                guard.commit(&call(5, 2)).unwrap();
-            }
-        }
-    }
-    println!("spent {sum}");
-}
-
-#[test]
-fn eight_processes_that_race_spend_a_limit_exactly() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), Options::default()).unwrap();
-    define(&store, vec![hard("race", 7_003, Window::Lifetime)]);
-    let children: Vec<_> = (0..8).map(|_| spawn("race", dir.path())).collect();
-    let mut sum = 0;
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success());
-        let text = String::from_utf8_lossy(&output.stdout);
-        let spent = text.split("spent ").nth(1).unwrap().split_whitespace().next().unwrap();
-        sum += spent.parse::<u64>().unwrap();
-    }
-    assert_eq!(sum, 7_000);
-    assert_eq!(used_and_held(&store, "race"), (7_000, 0));
-    assert_eq!(store.budgets().verify().unwrap(), []);
-}
-
-#[test]
-fn a_process_that_is_killed_between_reserve_and_commit_gives_its_headroom_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), Options::default()).unwrap();
-    define(&store, vec![hard("b", 100, Window::Day)]);
-    let mut child = spawn("hold", dir.path());
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("held")));
-    assert_eq!(refused(&store, &tokens(20)).held, 90);
-    assert_eq!(used_and_held(&store, "b"), (0, 90));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    granted(&store, &tokens(100)).release().unwrap();
-    assert_eq!(used_and_held(&store, "b"), (0, 0));
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod budgets_crash;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod faults;

@@ -304,6 +304,7 @@ impl Desk {
         }
         let snapshot = Snapshot::take(&self.core, &self.cache)?;
         let mut state = self.counted(rules, now, &snapshot)?;
+        table::retire(&self.core)?;
         let table = make_table(&self.core, &mut state, None)?;
         Ok(Open { table, state, looked: now })
     }

@@ -50,7 +50,9 @@ pub use self::window::Window;
 use self::desk::{Desk, Txn};
 use self::op::{Add, Owner};
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::name::FileName;
+use crate::gap::Gap;
 use crate::maintenance::keeper::Keeper;
 use crate::slot;
 use crate::snapshot::Cache;
@@ -230,6 +232,21 @@ fn every_counter(txn: &mut Txn<'_>) -> Vec<Add> {
     budgets
         .flat_map(|budget| txn.state.groups(budget).into_iter().map(move |group| add(budget, group)))
         .collect()
+}
+
+/// What is wrong with the definitions, if they are damaged. The table needs no check: one that does not hold is made anew.
+///
+/// # Errors
+/// What the operating system says.
+pub(crate) fn check(core: &Core) -> Result<Option<Gap>> {
+    let what = match desk::read_rules(core) {
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::Corrupt => "the definitions of budgets are damaged",
+        Err(error) => return Err(error),
+    };
+    let file = FileName::BudgetDefinitions;
+    let len = core.vfs.stat(&file.path(&core.dir)).map_or(0, |stat| stat.size);
+    Ok(Some(Gap { file: file.relative(), offset: 0, len, records: None, what: what.into() }))
 }
 
 /// What a file of the folder of budgets holds, for a human: lines, and how many damaged pieces there are. `None` for

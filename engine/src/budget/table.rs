@@ -207,6 +207,24 @@ impl Table {
     }
 }
 
+/// Says of whatever has the table's name that it is over, so that processes that have it open look for another. To be
+/// called before a table is made in the place of one that was of no use.
+///
+/// # Errors
+/// What the operating system says.
+pub(super) fn retire(core: &Core) -> Result<()> {
+    let path = FileName::BudgetTable.path(&core.dir);
+    match core.vfs.open(&path, OpenMode::ReadWrite) {
+        Ok(file) => {
+            let whole = HEAD_SIZE <= file.stat().map_err(|error| failed(&path, error))?.size;
+            let retired = if whole { file.write_at(RETIRED_AT, &1_u32.to_le_bytes()) } else { Ok(()) };
+            retired.map_err(|error| failed(&path, error))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(&path, error)),
+    }
+}
+
 /// Reads all transactions of a table without changing it; `None` when there is none that is of use.
 ///
 /// # Errors

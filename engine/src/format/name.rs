@@ -136,6 +136,11 @@ impl FileName {
         match self {
             Self::SlotLock { .. } | Self::Active { .. } => format!("{ACTIVE_DIR}/{self}"),
             Self::SourceLock { .. } => format!("{IMPORTS_DIR}/{self}"),
+            Self::BudgetDefinitions
+            | Self::BudgetDefinitionsNew
+            | Self::BudgetTable
+            | Self::BudgetTableNew
+            | Self::BudgetLock => format!("{BUDGETS_DIR}/{self}"),
             Self::Segment { day: Some(day), .. } => format!("{ARCHIVE_DIR}/{day}/{self}"),
             Self::Segment { .. } | Self::SegmentNew { .. } | Self::Tombstone { .. } => {
                 format!("{SEGMENTS_DIR}/{self}")
