@@ -537,6 +537,11 @@ fn values_beyond_the_greatest_number_of_groups_are_limited_together() {
     let refused = refused(&store, &tokens(60).field("user", "newer"));
     assert_eq!(refused.group.as_deref(), Some("(other values)"));
     rest.release().unwrap();
+    // Which values are counted apart depends on which came first; their sum does not.
+    store.budgets().record(&call(5, 0).field("user", "new").at(START - HOUR)).unwrap();
+    assert_eq!(store.budgets().verify().unwrap(), []);
+    log.append(&call(1, 0).field("user", "0").at(START - 2 * HOUR)).unwrap();
+    assert_eq!(store.budgets().rebuild().unwrap(), []);
 }
 
 #[test]
@@ -583,4 +588,22 @@ fn the_folder_of_budgets_may_be_taken_away_while_processes_run() {
     assert_eq!(refused(&other, &tokens(50)).held, 60);
     guard.commit(&call(60, 0)).unwrap();
     assert_eq!(used_and_held(&other, "b"), (60, 0));
+}
+
+#[test]
+fn damaged_definitions_are_reported_and_never_guessed() {
+    let (disk, store) = simulated(vec![hard("b", 100, Window::Day)]);
+    assert_eq!(store.check().unwrap().damage, []);
+    drop(store);
+    let definitions = Path::new("store/budgets/definitions");
+    disk.corrupt(definitions, 30..31, |bytes| bytes[0] ^= 1);
+    let store = Store::open_on(Arc::new(disk.process()), "store", Options::default()).unwrap();
+    let error = store.budgets().reserve(&tokens(1)).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Corrupt, Some(definitions)));
+    assert_eq!(store.budgets().status().unwrap_err().kind(), ErrorKind::Corrupt);
+    let damage = store.check().unwrap().damage;
+    assert_eq!(damage.len(), 1);
+    assert_eq!(damage[0].file, "budgets/definitions");
+    // The log is as it was.
+    store.writer().unwrap().append(&call(1, 1)).unwrap();
 }

@@ -267,3 +267,27 @@ fn commands_that_race_never_admit_more_than_the_limit() {
     assert_eq!(codes.iter().filter(|code| **code == Some(1)).count(), 9, "{codes:?}");
     assert_eq!(row(&place, "calls")["held"], 90);
 }
+
+#[test]
+fn every_shell_block_of_the_page_about_budgets_runs() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/BUDGETS.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks: Vec<&str> =
+        page.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(4 <= blocks.len(), "only {} blocks", blocks.len());
+    let place = Place::new();
+    let script = place.write("page.sh", format!("set -eu\n{}", blocks.concat()));
+    let command = std::path::Path::new(env!("CARGO_BIN_EXE_logq"));
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .arg(script)
+        .current_dir(place.dir.path())
+        .env("HOME", place.dir.path())
+        .env("LOGQ_STORE", place.store());
+    let path = std::env::var("PATH").unwrap_or_default();
+    shell.env("PATH", format!("{}:{path}", command.parent().unwrap().display())).env_remove("LOGQ_NOW");
+    let ran = super::run(&mut shell, b"").good();
+    assert!(ran.err.contains("budget hourly: 42000 of 50000 tokens used (84 %, window 1h)"), "{}", ran.err);
+    assert!(ran.out.contains("counted: 0 differences"), "{}", ran.out);
+    assert_eq!(row(&place, "chat")["used"], 43_300);
+}

@@ -49,7 +49,7 @@ impl Counter {
 
     /// Books an amount at the time of its event.
     pub(super) fn add(&mut self, windows: &mut Windows, time: i64, amount: u64, now: i64) {
-        self.prune(windows.window, now);
+        self.prune(windows, now);
         let at = self.buckets.partition_point(|bucket| bucket.span.start <= time);
         if let Some(bucket) = at.checked_sub(1).and_then(|before| self.buckets.get_mut(before))
             && bucket.span.contains(time)
@@ -68,7 +68,7 @@ impl Counter {
             return;
         }
         let bucket = Bucket { span, amount };
-        if keeps(windows.window, span, now) {
+        if kept_from(windows, now) < span.end {
             self.buckets.insert(at, bucket);
             self.buckets.truncate(BUCKETS_MAX);
         }
@@ -81,8 +81,9 @@ impl Counter {
     }
 
     /// Lets go of windows that are over and not the last one.
-    pub(super) fn prune(&mut self, window: Window, now: i64) {
-        let over = self.buckets.partition_point(|bucket| !keeps(window, bucket.span, now));
+    pub(super) fn prune(&mut self, windows: &mut Windows, now: i64) {
+        let from = kept_from(windows, now);
+        let over = self.buckets.partition_point(|bucket| bucket.span.end <= from);
         if 0 < over {
             self.buckets.drain(..over);
         }
@@ -172,12 +173,13 @@ fn overlap(a: Span, b: Span) -> bool {
     a.start < b.end && b.start < a.end
 }
 
-/// Whether a window is still of interest: those that are not over, and the one before.
-fn keeps(window: Window, span: Span, now: i64) -> bool {
-    match window {
-        Window::Lifetime => true,
-        Window::Sliding(length) => now.saturating_sub(length) < span.end,
-        _ => now < span.end.saturating_add(span.end.saturating_sub(span.start)),
+/// Windows that end after this time are of interest: those that are not over, and the one before.
+fn kept_from(windows: &mut Windows, now: i64) -> i64 {
+    match windows.window {
+        Window::Lifetime => i64::MIN,
+        Window::Sliding(length) => now.saturating_sub(length),
+        Window::Session(length) => now.saturating_sub(length),
+        _ => windows.span(now).start.saturating_sub(1),
     }
 }
 
@@ -238,7 +240,7 @@ mod tests {
                 for (n, (at, amount)) in (0..).zip(events) {
                     counter.add(&mut windows, at * S, *amount, (clock - 100 + n).min(clock) * S);
                 }
-                counter.prune(windows.window, clock * S);
+                counter.prune(&mut windows, clock * S);
                 counter
             };
             prop_assert_eq!(count(&events), count(&shuffled));
@@ -295,6 +297,20 @@ mod tests {
         assert_eq!(counter.free_after(&mut windows, now, 101, 100), None);
         let (mut hours, counter) = (self::windows("1h"), Counter::default());
         assert_eq!(counter.free_after(&mut hours, now, 100, 100), Some(3500 * S));
+    }
+
+    #[test]
+    fn the_window_before_is_kept_however_long_the_one_before_that_was() {
+        let day = 86_400 * S;
+        let (mut windows, mut counter) = (windows("month"), Counter::default());
+        // January, February and March of 1970.
+        for (at, amount) in [(10, 1), (40, 2), (60, 4)] {
+            counter.add(&mut windows, at * day, amount, 60 * day);
+        }
+        counter.prune(&mut windows, 60 * day);
+        let amounts: Vec<_> = counter.buckets.iter().map(|bucket| bucket.amount).collect();
+        assert_eq!(amounts, [2, 4], "on the second of March");
+        assert_eq!(windows.horizon(60 * day), 31 * day, "counting anew looks back as far");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::alert::Alert;
 use super::definition::{self, Budget, Unread};
 use super::fold;
-use super::op::{Hold, Op, Owner};
+use super::op::{Group, Hold, Op, Owner};
 use super::state::{Rules, State};
 use super::table::{self, Next, Table};
 use crate::core::Core;
@@ -45,7 +45,7 @@ struct Inner {
     lock: Option<Lock>,
     open: Option<Open>,
     /// Holds of guards of this process: a table that is made anew gets them back.
-    own: HashMap<u64, Hold>,
+    own: HashMap<u64, Arc<Hold>>,
     /// When the files were last compared with those that have their names.
     compared: i64,
 }
@@ -70,7 +70,7 @@ pub(super) struct Txn<'d> {
     core: &'d Core,
     cache: &'d Cache,
     pub(super) state: &'d mut State,
-    own: &'d mut HashMap<u64, Hold>,
+    own: &'d mut HashMap<u64, Arc<Hold>>,
     looked: &'d mut i64,
     /// The clock as it is, which may be behind the state's.
     clock: i64,
@@ -266,7 +266,7 @@ impl Desk {
     }
 
     /// Reads what others have added since, or the whole table.
-    fn refresh<'i>(&self, open: &'i mut Option<Open>, own: &HashMap<u64, Hold>) -> Result<&'i mut Open> {
+    fn refresh<'i>(&self, open: &'i mut Option<Open>, own: &HashMap<u64, Arc<Hold>>) -> Result<&'i mut Open> {
         let current = open.as_mut().is_some_and(|open| !open.table.is_retired() && open.catch_up().is_some());
         if !current {
             *open = None;
@@ -322,6 +322,8 @@ impl Desk {
             let now = if keep { txn.clock } else { txn.state.now };
             let mut fresh = self.counted(rules, now, &snapshot)?;
             let (counted, logged) = (txn.state.amounts(), fresh.amounts());
+            let rest: BTreeSet<usize> = counted.keys().chain(logged.keys()).filter_map(shares).collect();
+            let (counted, logged) = (together(counted, &rest), together(logged, &rest));
             let keys: BTreeSet<_> = counted.keys().chain(logged.keys()).cloned().collect();
             let different = keys.into_iter().filter_map(|key| {
                 let amount = |amounts: &BTreeMap<_, u64>| amounts.get(&key).copied().unwrap_or(0);
@@ -357,6 +359,26 @@ impl Desk {
     }
 }
 
+/// What windows hold: by budget, group and start.
+type Windowed = BTreeMap<(usize, Group, i64), u64>;
+
+/// The budget of a counter that several values share.
+fn shares((budget, group, _): &(usize, Group, i64)) -> Option<usize> {
+    (*group == Group::Rest).then_some(*budget)
+}
+
+/// With the groups of these budgets summed up: which of their values have a counter of their own depends on which came
+/// first, and that is not the same when the log is counted anew.
+fn together(amounts: Windowed, budgets: &BTreeSet<usize>) -> Windowed {
+    let mut sums = Windowed::new();
+    for ((budget, group, start), amount) in amounts {
+        let group = if budgets.contains(&budget) { Group::Rest } else { group };
+        let sum = sums.entry((budget, group, start)).or_default();
+        *sum = sum.saturating_add(amount);
+    }
+    sums
+}
+
 /// Holds that are over: their time has passed, or their process is gone. `own` are of this process.
 pub(super) fn over(core: &Core, state: &State, own: &dyn Fn(u64) -> bool) -> Vec<u64> {
     let mut known: Vec<(Owner, bool)> = Vec::new();
@@ -383,7 +405,7 @@ pub(super) fn over(core: &Core, state: &State, own: &dyn Fn(u64) -> bool) -> Vec
 /// A counter that the log does not bear out.
 #[derive(Debug)]
 pub(super) struct Recounted {
-    pub(super) key: (usize, super::op::Group, i64),
+    pub(super) key: (usize, Group, i64),
     pub(super) counted: u64,
     pub(super) logged: u64,
 }
@@ -445,7 +467,8 @@ impl Txn<'_> {
 
     /// Holds for a guard of this process, until it is freed.
     pub(super) fn hold_own(&mut self, hold: Hold) {
-        self.own.insert(hold.id, hold.clone());
+        let hold = Arc::new(hold);
+        self.own.insert(hold.id, Arc::clone(&hold));
         self.apply(&Op::Hold(hold));
     }
 

@@ -152,7 +152,7 @@ impl Budgets {
     }
 
     /// Calls `callback` for each alert that this process raises from now on, after the budgets are free again. It may
-    /// use them itself. An alert is in the log before.
+    /// use them itself, but one that keeps them keeps the store open. An alert is in the log before.
     pub fn on_alert(&self, callback: impl Fn(&Alert) + Send + Sync + 'static) {
         let mut callbacks = self.shared.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         callbacks.push(Arc::new(callback));

@@ -20,6 +20,8 @@
 //!
 //! Decoding is total: any bytes give ops or `None`.
 
+use std::sync::Arc;
+
 use super::counter::{Bucket, Fired};
 use super::definition::{put_text, take_byte, take_text};
 use super::usage::Usage;
@@ -68,7 +70,7 @@ pub(super) struct Hold {
 /// A change of the counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Op {
-    Hold(Hold),
+    Hold(Arc<Hold>),
     Free(u64),
     Book {
         time: i64,
@@ -265,7 +267,7 @@ impl Op {
     /// Takes the next op off the front.
     pub(super) fn decode(input: &mut &[u8]) -> Option<Self> {
         Some(match take_byte(input)? {
-            1 => Self::Hold(Hold::decode(input)?),
+            1 => Self::Hold(Arc::new(Hold::decode(input)?)),
             2 => Self::Free(take_id(input)?),
             3 => {
                 let (time, adds) = (take_signed(input)?, take_adds(input)?);
@@ -313,8 +315,8 @@ mod tests {
         let owner = Some(Owner { slot: 7, epoch: u64::MAX });
         let span = Span { start: i64::MIN, end: i64::MAX };
         vec![
-            Op::Hold(Hold { id: 1, owner, at: -5, until: i64::MAX, adds: adds.clone() }),
-            Op::Hold(Hold { id: u64::MAX, owner: None, at: 0, until: 1, adds: Vec::new() }),
+            Op::Hold(Arc::new(Hold { id: 1, owner, at: -5, until: i64::MAX, adds: adds.clone() })),
+            Op::Hold(Arc::new(Hold { id: u64::MAX, owner: None, at: 0, until: 1, adds: Vec::new() })),
             Op::Free(9),
             Op::Book { time: i64::MIN, adds: adds.clone(), id: Some(("call-1".into(), usage)) },
             Op::Book { time: 3, adds, id: None },

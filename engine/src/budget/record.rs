@@ -14,6 +14,8 @@
 //!
 //! Budgets go by their names there, so that a hold outlives a change of the definitions.
 
+use std::sync::Arc;
+
 use super::counter::Fired;
 use super::definition::Budget;
 use super::op::{Add, Group, Hold, Op};
@@ -32,7 +34,7 @@ pub(super) const TTL_MAX: i64 = 24 * 3_600_000_000_000;
 /// What a record says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Hold(Hold),
+    Hold(Arc<Hold>),
     Release(u64),
     Alert(Vec<Op>),
 }
@@ -183,7 +185,8 @@ pub(super) fn read<'v>(rules: &Rules, time: i64, get: &impl Fn(&str) -> Option<V
                 }),
                 _ => None,
             });
-            Some(Kind::Hold(Hold { id: hold_of(get)?, owner: None, at: time, until, adds: adds.collect() }))
+            let hold = Hold { id: hold_of(get)?, owner: None, at: time, until, adds: adds.collect() };
+            Some(Kind::Hold(Arc::new(hold)))
         }
         "release" => Some(Kind::Release(hold_of(get)?)),
         "alert" => {
@@ -219,7 +222,7 @@ mod tests {
         let named = [("model".to_owned(), "x\\\ty".to_owned())];
         let event = hold_event(&rules, &hold, &named, 12);
         let get = |name: &str| event.get(name);
-        assert_eq!(read(&rules, 10, &get), Some(Kind::Hold(hold)));
+        assert_eq!(read(&rules, 10, &get), Some(Kind::Hold(Arc::new(hold))));
         let Some(Value::Str(data)) = event.get(DATA) else { panic!("a hold has data") };
         assert_eq!(fields(data), named);
         assert_eq!(event.get(HOLD), Some(Value::Str("00000000000000ff")));

@@ -290,7 +290,7 @@ impl Budgets {
             let rules = Arc::clone(&txn.state.rules);
             let event = record::hold_event(&rules, &hold, &request.fields, request.total_tokens());
             let seen = writer.append(&event)?;
-            txn.apply(&Op::Hold(hold));
+            txn.apply(&Op::Hold(Arc::new(hold)));
             txn.apply(&Op::Seen(seen));
             Ok(Ok(Detached { hold: HoldId(id), remaining, beyond }))
         })?;
@@ -410,20 +410,22 @@ impl Budgets {
         let get = |name: &str| event.get(name);
         let usage = Usage::read(get).unwrap_or_default();
         let adds = txn.state.rules.adds(&usage.amounts(), false, get);
+        let time = event.time().unwrap_or(txn.now());
+        let named = match event.get("event_id") {
+            Some(Value::Str(name)) => Some((name.into(), usage)),
+            _ => None,
+        };
+        let book = Op::Book { time, adds, id: named };
+        let Op::Book { adds, id: named, .. } = &book else { return Ok(()) };
         if !txn.state.is_taken(id) {
-            alert::rearm(txn, &adds);
-            let named = match event.get("event_id") {
-                Some(Value::Str(name)) => Some((name.into(), usage)),
-                _ => None,
-            };
+            alert::rearm(txn, adds);
             if !adds.is_empty() || named.is_some() {
-                let time = event.time().unwrap_or(txn.now());
-                txn.apply(&Op::Book { time, adds: adds.clone(), id: named });
+                txn.apply(&book);
             }
             txn.apply(&Op::Seen(id));
         }
         hold.into_iter().for_each(|hold| txn.free(hold));
-        alert::raise(txn, &adds, &|| self.writer())
+        alert::raise(txn, adds, &|| self.writer())
     }
 
     /// What was booked under an id, as far as the counters or the log of the last seven days know.

@@ -128,7 +128,7 @@ pub(super) struct State {
     /// For each budget its windows and counters.
     windows: Vec<Windows>,
     counters: Vec<BTreeMap<Group, Counter>>,
-    pub(super) holds: HashMap<u64, Hold>,
+    pub(super) holds: HashMap<u64, Arc<Hold>>,
     taken: BTreeMap<u32, Taken>,
     ids: HashMap<Box<str>, Usage>,
     /// The ids in the order in which they came.
@@ -209,10 +209,10 @@ impl State {
         if counters.contains_key(group) || counters.len() < GROUPS_MAX {
             return group.clone();
         }
-        if let Some(windows) = self.windows.get(budget) {
-            let (window, now) = (windows.window, self.now);
+        if let Some(windows) = self.windows.get_mut(budget) {
+            let now = self.now;
             counters.retain(|_, counter| {
-                counter.prune(window, now);
+                counter.prune(windows, now);
                 !counter.is_empty()
             });
         }
@@ -263,16 +263,22 @@ impl State {
         }
     }
 
-    fn hold(&mut self, hold: &Hold) {
+    fn hold(&mut self, hold: &Arc<Hold>) {
         if self.holds.contains_key(&hold.id) {
             return;
         }
         // What a hold was booked to may be full by the time that it is freed: it remembers where it went.
-        let mut hold = hold.clone();
-        for add in &mut hold.adds {
-            add.group = self.group(add.budget, &add.group);
-            let held = Held { id: hold.id, at: hold.at, amount: add.amount };
-            self.with(add.budget, &add.group, |counter, _| counter.held.push(held));
+        let mut hold = Arc::clone(hold);
+        for at in 0..hold.adds.len() {
+            let Some(add) = hold.adds.get(at) else { break };
+            let (budget, group, amount) = (add.budget, self.group(add.budget, &add.group), add.amount);
+            let held = Held { id: hold.id, at: hold.at, amount };
+            self.with(budget, &group, |counter, _| counter.held.push(held));
+            if group != add.group
+                && let Some(add) = Arc::make_mut(&mut hold).adds.get_mut(at)
+            {
+                add.group = group;
+            }
         }
         self.holds.insert(hold.id, hold);
     }
@@ -323,12 +329,10 @@ impl State {
                 _ => all = false,
             }
         }
-        let moved = |mut hold: Hold| {
-            hold.adds = std::mem::take(&mut hold.adds)
-                .into_iter()
-                .filter_map(|add| Some(Add { budget: *places.get(&add.budget)?, ..add }))
-                .collect();
-            (hold.id, hold)
+        let moved = |hold: Arc<Hold>| {
+            let add = |add: &Add| Some(Add { budget: *places.get(&add.budget)?, ..add.clone() });
+            let adds = hold.adds.iter().filter_map(add).collect();
+            (hold.id, Arc::new(Hold { adds, ..Hold::clone(&hold) }))
         };
         self.holds = old.holds.into_values().map(moved).collect();
         (self.now, self.taken) = (old.now, old.taken);
@@ -345,10 +349,10 @@ impl State {
             ops.extend(runs.map(|sequence| Op::Seen(RecordId { writer, sequence })));
         }
         for budget in 0..self.counters.len() {
-            let Some(window) = self.windows.get(budget).map(|windows| windows.window) else { continue };
+            let Some(windows) = self.windows.get_mut(budget) else { continue };
             let now = self.now;
             for (group, counter) in self.counters.get_mut(budget).into_iter().flatten() {
-                counter.prune(window, now);
+                counter.prune(windows, now);
                 let group = || group.clone();
                 let bucket = |bucket: &Bucket| Op::Bucket { budget, group: group(), bucket: *bucket };
                 ops.extend(counter.buckets.iter().map(bucket));
@@ -370,9 +374,9 @@ impl State {
     pub(super) fn amounts(&mut self) -> BTreeMap<(usize, Group, i64), u64> {
         let mut amounts = BTreeMap::new();
         let now = self.now;
-        for (budget, (counters, windows)) in self.counters.iter_mut().zip(&self.windows).enumerate() {
+        for (budget, (counters, windows)) in self.counters.iter_mut().zip(&mut self.windows).enumerate() {
             for (group, counter) in counters {
-                counter.prune(windows.window, now);
+                counter.prune(windows, now);
                 for bucket in &counter.buckets {
                     amounts.insert((budget, group.clone(), bucket.span.start), bucket.amount);
                 }
@@ -450,7 +454,7 @@ mod tests {
         for op in [
             book(0, Group::Alone, 5),
             book(2, ann, 7),
-            Op::Hold(Hold { id: 77, owner, at: 1, until: 900, adds: adds.clone() }),
+            Op::Hold(Arc::new(Hold { id: 77, owner, at: 1, until: 900, adds: adds.clone() })),
             Op::Book { time: 4, adds, id: Some(("x".into(), Usage::default())) },
             Op::Seen(RecordId { writer: 4, sequence: 2 }),
             Op::Upto(RecordId { writer: 5, sequence: 20 }),
