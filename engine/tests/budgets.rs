@@ -550,15 +550,18 @@ fn sixteen_threads_of_the_stress_run_sum_exactly() {
     let options = Options { durability: Durability::Buffered, ..Options::default() };
     let store = Store::open(dir.path(), options).unwrap();
     // 1,000 calls of 33,358 tokens in all: 33 each, and one more for the first 358.
+    let log = store.writer().unwrap();
     std::thread::scope(|scope| {
         for thread in 0..16 {
-            let store = &store;
+            let (store, log) = (&store, &log);
             scope.spawn(move || {
                 for n in (thread..1000).step_by(16) {
-                    let used = if n < 358 { 34 } else { 33 };
-                    match n % 2 {
-                        0 => drop(granted(store, &tokens(used)).commit(&call(20, used as i64 - 20)).unwrap()),
-                        _ => drop(store.budgets().record(&call(20, used as i64 - 20)).unwrap()),
+                    let used: u32 = if n < 358 { 34 } else { 33 };
+                    let event = call(20, i64::from(used) - 20);
+                    match n % 3 {
+                        0 => drop(granted(store, &tokens(used.into())).commit(&event).unwrap()),
+                        1 => drop(store.budgets().record(&event).unwrap()),
+                        _ => drop(log.append(&event).unwrap()),
                     }
                 }
             });

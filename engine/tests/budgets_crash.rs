@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use logq_engine::budget::{Budget, Request, Reservation, Window};
-use logq_engine::io::sim::{Keep, SimDisk};
+use logq_engine::io::sim::{EIO, Fault, Keep, Op, SimDisk};
 use logq_engine::{Durability, Event, Options, Store};
 
 use crate::budgets::{HOUR, START, call, define, granted, hard, refused, tokens, used_and_held};
@@ -126,6 +126,33 @@ fn a_power_cut_at_any_operation_leaves_counters_that_the_log_bears_out() {
             all_is_well(&open(&disk.process()), &format!("cut at operation {at}, {keep:?}"));
         }
     }
+}
+
+#[test]
+fn an_operation_that_fails_once_costs_nothing_but_its_call() {
+    let mut fired = 0;
+    for op in Op::ALL {
+        for nth in 0..10 {
+            let disk = machine();
+            let process = disk.process();
+            let store = open(&process);
+            disk.fail(Fault::once(op, nth, EIO));
+            let result = work(&store);
+            fired += disk.fired();
+            disk.heal();
+            if disk.fired() == 0 {
+                result.unwrap();
+            }
+            // The process goes on, or says why not and a new one does.
+            if store.budgets().status().is_ok() {
+                assert_eq!(store.budgets().verify().unwrap(), [], "{op:?} {nth}");
+            }
+            drop(store);
+            process.kill();
+            all_is_well(&open(&disk.process()), &format!("{op:?} {nth} failed"));
+        }
+    }
+    assert!(50 < fired, "only {fired} operations failed");
 }
 
 fn spawn(role: &str, dir: &Path) -> Child {
