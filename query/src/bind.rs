@@ -40,26 +40,14 @@ pub(crate) fn bind_inner(query: &Query, calendar: &Calendar) -> (Option<Plan>, V
 }
 
 fn bind_as(query: &Query, calendar: &Calendar, explicit_limit: bool) -> (Option<Plan>, Vec<Diagnostic>) {
-    let noun = match &query.noun {
-        None => source::find("events"),
-        Some(noun) => source::find(&noun.name),
-    };
-    let (noun, unsupported) = match (noun, &query.noun) {
-        (Ok(noun), _) => (Some(noun), None),
-        (Err(instead), Some(noun)) => {
-            let message = format!("the noun `{}` is not supported yet", noun.name);
-            let help = format!("{instead}; quote the word to search for it");
-            (None, Some(Diagnostic::error("Q0901", noun.place.0, message).help(help)))
-        }
-        (Err(_), None) => (None, None),
-    };
-    let Some(noun) = noun.or_else(|| source::find("events").ok()) else { return (None, Vec::new()) };
+    let name = query.noun.as_ref().map_or("events", |noun| noun.name.as_str());
+    let Some(noun) = source::find(name) else { return (None, Vec::new()) };
     let noun = report::chosen(noun, query.noun.as_ref(), &query.clauses);
     let mut binder = Binder {
         noun,
         calendar: calendar.clone(),
         range: TimeRange::default(),
-        problems: unsupported.into_iter().collect(),
+        problems: Vec::new(),
         stages: Vec::new(),
         schema: Schema::records(noun.listing),
         about: None,
@@ -68,14 +56,11 @@ fn bind_as(query: &Query, calendar: &Calendar, explicit_limit: bool) -> (Option<
         explicit_limit,
         inner: explicit_limit,
     };
-    // The clauses of a noun that is not there would be judged by the rules of another one.
-    if binder.problems.is_empty() {
-        binder.source(query.noun.as_ref(), &query.clauses);
-        for pipe in &query.pipes {
-            binder.pipe(pipe);
-        }
-        binder.implicit_limit();
+    binder.source(query.noun.as_ref(), &query.clauses);
+    for pipe in &query.pipes {
+        binder.pipe(pipe);
     }
+    binder.implicit_limit();
     binder.finish()
 }
 

@@ -1,6 +1,6 @@
 //! Words that mean something: nouns, keywords, other spellings of fields.
 
-/// Every noun of the language, of this version or not.
+/// Every noun of the language.
 pub const NOUNS: [&str; 20] = [
     "events",
     "tokens",

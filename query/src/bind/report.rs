@@ -48,8 +48,7 @@ impl Binder {
                 _ => timed.then_some("it shows the state of this moment"),
             };
             if let Some(help) = refused {
-                let message =
-                    format!("rows about the store take no {}", clause.kind().trim_start_matches("a "));
+                let message = format!("`{name}` takes no {}", clause.kind().trim_start_matches("a "));
                 self.problems.push(Diagnostic::error("Q0206", clause.span(), message).help(help));
             }
         }

@@ -90,9 +90,9 @@ const BASE: Noun = Noun {
     sizes: &[],
 };
 
-/// The noun of this name. An error says what to use instead.
-pub(crate) fn find(name: &str) -> Result<&'static Noun, &'static str> {
-    Ok(match name {
+/// The noun of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Noun> {
+    Some(match name {
         "events" => &events::NOUN,
         "tokens" => &tokens::NOUN,
         "cost" => &cost::COST,
@@ -113,7 +113,7 @@ pub(crate) fn find(name: &str) -> Result<&'static Noun, &'static str> {
         "storage" => &reports::STORAGE_NOUN,
         "health" => &reports::HEALTH_NOUN,
         "values" => &values::NOUN,
-        other => return Err(instead(other)),
+        _ => return None,
     })
 }
 
@@ -138,14 +138,6 @@ impl Noun {
     /// The field that a name of the noun's own key stands for.
     pub(crate) fn key(&self, name: &Name) -> Option<&'static str> {
         (self.has_patterns() && name.text == SHOWN && !name.quoted).then_some(PATTERN)
-    }
-}
-
-/// What answers the question of a noun that this version does not have.
-fn instead(noun: &str) -> &'static str {
-    match noun {
-        "budget" => "`usage by model today` gives what was used",
-        _ => "`events count per 1d` gives the records of each day",
     }
 }
 
