@@ -86,7 +86,11 @@ const DOORS: &[Door] = &[
         inside: "",
         may: &["tokens/build.rs", "tokens/src/model.rs", "tokens/benches/"],
     },
-    Door { word: "regex_syntax", inside: "", may: &["engine/src/text/pattern/template.rs", "tokens/src/class.rs"] },
+    Door {
+        word: "regex_syntax",
+        inside: "",
+        may: &["engine/src/text/pattern/template.rs", "tokens/src/class.rs"],
+    },
     Door { word: "tantivy", inside: "", may: &["engine/src/index/"] },
     Door { word: "indicatif", inside: "", may: &["cli/ui.rs"] },
 ];
