@@ -3,7 +3,7 @@
 
 use logq_engine::{Comparison, Literal, Predicate, Test};
 
-use crate::plan::{Condition, Plan, Stage};
+use crate::plan::{Condition, Plan, Report, Stage};
 use crate::source::{PATTERN, TEXT};
 
 /// A rule that rewrites a plan.
@@ -43,6 +43,82 @@ impl Rule {
             Self::UseIndex => plan.index = true,
             Self::UseLanes => plan.lanes = true,
         }
+    }
+}
+
+impl Rule {
+    /// Its name in an explanation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FilterIntoScan => "filter into scan",
+            Self::TimeIntoRange => "time into range",
+            Self::LimitBeforeProjection => "limit before projection",
+            Self::SortForLimit => "sort for limit",
+            Self::UseIndex => "use index",
+            Self::UseLanes => "use lanes",
+        }
+    }
+
+    /// What it did; none where there was nothing to do.
+    fn did(self, before: &Plan, after: &Plan) -> Option<String> {
+        let some = |count: usize, what: &str| (count != 0).then(|| format!("{count} {what}"));
+        let changed = |what: &str| (before.to_string() != after.to_string()).then(|| what.to_owned());
+        match self {
+            Self::FilterIntoScan => some(after.filter.len(), "tested while reading"),
+            Self::TimeIntoRange => some(before.filter.len() - after.filter.len(), "made part of the range"),
+            Self::LimitBeforeProjection => changed("cut before the steps that keep every row"),
+            Self::SortForLimit => changed("only what the cut lets through is kept"),
+            Self::UseIndex => {
+                let tokens = asked(after);
+                (!tokens.is_empty()).then(|| format!("asked for {}", tokens.join(", ")))
+            }
+            Self::UseLanes => {
+                let groups = after.stages.iter().any(|stage| matches!(stage, Stage::Group(_)));
+                groups.then(|| "codes and integers are grouped as they are kept".to_owned())
+            }
+        }
+    }
+}
+
+/// The words that an index is asked for.
+fn asked(plan: &Plan) -> Vec<String> {
+    fn add(predicate: &Predicate, tokens: &mut Vec<String>) {
+        match predicate {
+            Predicate::And(parts) | Predicate::Or(parts) => parts.iter().for_each(|part| add(part, tokens)),
+            Predicate::Field { test: Test::Text(test), .. } | Predicate::Any(test) => {
+                tokens.extend(test.required_tokens());
+            }
+            Predicate::All | Predicate::Not(_) | Predicate::Field { .. } => {}
+        }
+    }
+    let mut tokens = Vec::new();
+    plan.filter.iter().for_each(|condition| add(&condition.predicate, &mut tokens));
+    tokens
+}
+
+/// Runs the given rules in order, and says what each of all rules did.
+pub(crate) fn explained(mut plan: Plan, rules: &[Rule]) -> (Plan, Vec<String>) {
+    let mut lines = Vec::new();
+    for rule in Rule::ALL {
+        let did = if rules.contains(&rule) {
+            let before = plan.clone();
+            rule.apply(&mut plan);
+            rule.did(&before, &plan).unwrap_or_else(|| "nothing to do".to_owned())
+        } else {
+            "off".to_owned()
+        };
+        lines.push(format!("rule {}: {did}", rule.as_str()));
+    }
+    (plan, lines)
+}
+
+/// Where the answer of an optimised plan comes from.
+pub(crate) fn source(plan: &Plan) -> &'static str {
+    match plan.stages.first() {
+        Some(Stage::Report(Report::Budgets)) => "the counters of budgets",
+        Some(Stage::Report(_)) => "heads and footers of files",
+        _ if plan.index && !asked(plan).is_empty() => "a scan of what the index leaves",
+        _ => "a scan",
     }
 }
 

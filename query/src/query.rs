@@ -12,9 +12,9 @@ use crate::datum::{Datum, Type};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::error::{Error, Result};
 use crate::exec::{self, Budget, Input, MEMORY_MAX, Output};
-use crate::optimize::{Rule, optimize};
+use crate::optimize::{self, Rule, optimize};
 use crate::parse;
-use crate::plan::Plan;
+use crate::plan::{Plan, Stage};
 
 mod inner;
 
@@ -124,7 +124,7 @@ impl Query {
         let started = Instant::now();
         let now = session.now.unwrap_or_else(|| store.now());
         if self.tree.explain {
-            return self.explained(session, now, started);
+            return self.explained(&store.snapshot()?, session, now, started);
         }
         self.answer(Some(store), &store.snapshot()?, session, now)
     }
@@ -146,7 +146,7 @@ impl Query {
     ) -> Result<Answer> {
         let started = Instant::now();
         if self.tree.explain {
-            return self.explained(session, now, started);
+            return self.explained(snapshot, session, now, started);
         }
         let inside = self.resolved(snapshot, session, now)?;
         let (plan, mut warnings) = inside.query.bind(session, now)?;
@@ -218,14 +218,27 @@ impl Query {
         &self.text
     }
 
-    fn explained(&self, session: &Session, now: i64, started: Instant) -> Result<Answer> {
+    /// What the query stands for, its plan, what each rule did to it, what would be read, and where the answer comes from.
+    fn explained(
+        &self,
+        snapshot: &Snapshot,
+        session: &Session,
+        now: i64,
+        started: Instant,
+    ) -> Result<Answer> {
         let (plan, warnings) = self.bind(session, now)?;
         let line = |text: &str| Row { cells: vec![Datum::text(text)], fields: Vec::new() };
-        let text = self.explain(session, now)?;
+        let (expanded, range) = (plan.expanded(), plan.range);
+        let (plan, rules) = optimize::explained(plan, &session.rules);
+        let mut text = format!("{expanded}\n{plan}\n{}", rules.join("\n"));
+        if !matches!(plan.stages.first(), Some(Stage::Report(_))) {
+            text.push_str(&format!("\nreads at most {}", exec::reads(snapshot, &plan)?));
+        }
+        text.push_str(&format!("\nanswered from {}", optimize::source(&plan)));
         Ok(Answer {
             query: self.text.clone(),
-            expanded: plan.expanded(),
-            range: (plan.range.from, plan.range.until),
+            expanded,
+            range: (range.from, range.until),
             columns: vec![Column { name: "plan".to_owned(), kind: Type::String }],
             measures: Vec::new(),
             rows: text.lines().map(line).collect(),

@@ -143,6 +143,26 @@ impl<'p> Input<'p> {
     }
 }
 
+/// What a plan reads at most: records, and of how many parts and files they are.
+pub(crate) fn reads(snapshot: &Snapshot, plan: &Plan) -> Result<String> {
+    let all = Scan::default();
+    let scan = Scan { range: plan.range, ..Scan::default() };
+    let (all, parts) = (snapshot.parts(&all)?, snapshot.parts(&scan)?);
+    let files = |parts: &[Part<'_>]| {
+        let mut files: Vec<_> = parts.iter().map(Part::file).collect();
+        files.sort_unstable();
+        files.dedup();
+        files.len()
+    };
+    let records: u64 = parts.iter().map(Part::records).sum();
+    let (some_files, all_files) = (files(&parts), files(&all));
+    Ok(format!(
+        "{records} records: {} of {} parts, {some_files} of {all_files} files",
+        parts.len(),
+        all.len()
+    ))
+}
+
 /// Runs a plan.
 pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
     let mut watch = Watch { nodes: Vec::new(), started: Instant::now(), measured: input.measured };
