@@ -168,7 +168,7 @@ pub(crate) fn usual(name: &str) -> Type {
     match name {
         "time" | "_arrived" => Type::Time,
         "latency" | "ttft" | "gap" | "resets_in" | "eta" => Type::Duration,
-        "share" => Type::Float,
+        "share" | "limit_share" => Type::Float,
         "cost" | "cost_usd" => Type::Cost,
         "count" | "calls" => Type::Int,
         name if name.ends_with("_tokens") => Type::Int,

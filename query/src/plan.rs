@@ -87,6 +87,8 @@ pub(crate) enum Stage {
     Set(String, Arith),
     /// One more column, `gap`: the time since the row before.
     Gap,
+    /// Two more columns: the budget of each row's events that is closest to its limit, and how close it is.
+    Limits(Limits),
     /// The records around those that passed the filter before; it reads again.
     Around(Around),
     /// The same groups over another range beside them; it reads again.
@@ -113,6 +115,19 @@ pub(crate) enum Report {
     /// The counters of its budgets.
     Budgets,
 }
+
+/// Whose budgets rows are compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// The values that the conditions ask of fields; `None` when conditions ask for anything else, as no budget
+    /// counts just those events.
+    pub pins: Option<Vec<(String, String)>>,
+    /// The keys of the rows.
+    pub keys: Vec<String>,
+}
+
+/// The columns of [`Stage::Limits`].
+pub(crate) const LIMITS: [&str; 2] = ["budget", "limit_share"];
 
 /// How a text becomes columns.
 #[derive(Clone, Debug)]

@@ -79,6 +79,46 @@ fn what_is_held_is_shown_and_asking_writes_nothing() {
 }
 
 #[test]
+fn usage_says_which_budget_of_just_these_events_is_closest_to_its_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let shares = |query: &str| cells(&store, &format!("{query} | keep budget, limit_share"));
+    let nothing = ["Missing", "Missing"];
+    // 105 tokens of 50,000 an hour and of 500,000 a day: the hour is closer.
+    assert_eq!(shares("usage"), [["Str(\"hourly\")", "Float(0.0021)"]]);
+    assert_eq!(shares("usage where model=big"), [["Str(\"money\")", "Float(0.75)"]]);
+    assert_eq!(shares("usage by model"), [["Str(\"money\")", "Float(0.75)"]]);
+    assert_eq!(
+        shares("usage by user sort user"),
+        [["Str(\"users\")", "Float(0.85)"], ["Str(\"users\")", "Float(0.2)"]]
+    );
+    assert_eq!(shares("usage where user=bob last 1h"), [["Str(\"users\")", "Float(0.2)"]]);
+    assert_eq!(cells(&store, "usage by user | where limit_share > 0.8 | keep user"), [["Str(\"ann\")"]]);
+    // No budget counts just these events, or not these alone.
+    for query in [
+        "usage where prompt_tokens > 1",
+        "usage by user, model limit 1",
+        "usage where user!=ann",
+        "usage where user=carl",
+    ] {
+        assert!(shares(query).iter().all(|row| *row == nothing), "{query}: {:?}", shares(query));
+    }
+    assert_eq!(shares("usage since 2026-01-01 until 2026-01-02"), [nothing]);
+    // Where the measures or buckets are the query's own there is nothing to compare.
+    for query in ["usage count by user", "usage by user per 1h", "usage last 1h vs previous"] {
+        let answer = logq_query::run(&store, query).unwrap();
+        assert!(answer.columns.iter().all(|column| column.name != "limit_share"), "{query}");
+    }
+    let expanded = logq_query::run(&store, "explain usage where user=ann by model").unwrap().expanded;
+    assert!(expanded.starts_with("usage where user = \"ann\" by model"), "{expanded}");
+    let again = |query: &str| format!("{:?}", cells(&store, query));
+    assert_eq!(again(&expanded), again("usage where user=ann by model"));
+    let query = Query::parse("usage by user").unwrap();
+    let answer = query.run_on(&store.snapshot().unwrap(), &Session::default(), i64::MAX).unwrap();
+    assert_eq!(format!("{:?}", answer.rows[0].cells[7]), "Missing");
+}
+
+#[test]
 fn what_the_noun_does_not_take_is_said() {
     for (text, said) in [
         ("budget by name", "`budget` takes no"),

@@ -8,7 +8,7 @@ use crate::calendar::Bucket;
 use crate::datum::Datum;
 use crate::diagnostic::Diagnostic;
 use crate::functions::Function;
-use crate::plan::{COMPARED, Condition, Measure, Nothing, Stage, Versus};
+use crate::plan::{COMPARED, Condition, LIMITS, Limits, Measure, Nothing, Stage, Versus};
 use crate::source::{self, Shape, Takes};
 use crate::token::{Op, Span};
 
@@ -137,6 +137,9 @@ impl Binder {
             }
             self.show_patterns();
             self.derive(derived);
+            if own && self.noun.limits && per.is_none() && versus.is_none() && !self.inner {
+                self.limits();
+            }
         } else if self.noun.gaps {
             self.gap(Place::default());
         }
@@ -274,6 +277,30 @@ impl Binder {
         self.stages.extend(sort);
     }
 
+    /// Adds how close the events of each row are to a limit, before the rows are put in order.
+    fn limits(&mut self) {
+        let taken = LIMITS.iter().find(|&&name| self.schema.columns.iter().any(|have| have == name));
+        if let Some(taken) = taken {
+            let place = self.named.iter().find(|(name, _)| name == taken).map(|(_, span)| *span);
+            let message = format!("two columns are called `{taken}`");
+            let problem = Diagnostic::error("Q0106", place.unwrap_or(Span::new(0, 1)), message);
+            self.problems.push(problem.help("give the measures that are wanted: `usage count by ...`"));
+            return;
+        }
+        let asked = self.stages.iter().flat_map(|stage| match stage {
+            Stage::Filter(list) => list.as_slice(),
+            _ => &[],
+        });
+        let pins = asked.filter(|condition| !condition.own).map(pin).collect();
+        let keys = self.schema.keys.clone();
+        let sort = self.stages.pop();
+        self.stages.push(Stage::Limits(Limits { pins, keys }));
+        self.stages.extend(sort);
+        let [name, share] = LIMITS;
+        self.schema.columns.extend([name, share].map(str::to_owned));
+        self.schema.measures.push((share.to_owned(), Function::Max));
+    }
+
     /// The noun `fields`.
     pub(super) fn fields(&mut self, clauses: &[Clause]) {
         for clause in clauses {
@@ -300,6 +327,17 @@ impl Binder {
         };
         let order = self.usual_order();
         self.order_by(order);
+    }
+}
+
+/// The field and the value of a condition that asks for one value.
+fn pin(condition: &Condition) -> Option<(String, String)> {
+    match &condition.predicate {
+        Predicate::Field {
+            name,
+            test: Test::Compare(Comparison::Eq, Literal::Text(text) | Literal::Number(text)),
+        } => Some((name.clone(), text.clone())),
+        _ => None,
     }
 }
 

@@ -257,6 +257,7 @@ fn apply(table: &mut Table, stage: &Stage, input: &Input<'_>, more: &mut bool) -
         Stage::Dedup(names) => table.dedup(names),
         Stage::Set(name, value) => table.set(name, value),
         Stage::Gap => table.gap(),
+        Stage::Limits(limits) => budgets::limits(table, limits, input)?,
         Stage::Parse(parsing) => table.parse(parsing),
         Stage::Unroll(name) => table.unroll(name, input.budget)?,
         Stage::Sample(_, bound) => table.sample(*bound),
@@ -301,6 +302,7 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
             Stage::Limit(_)
             | Stage::Fields
             | Stage::Report(_)
+            | Stage::Limits(_)
             | Stage::Drop(_)
             | Stage::Around(_)
             | Stage::Versus(_)

@@ -17,13 +17,17 @@ impl Plan {
         let special = self.stages.iter().find_map(|stage| match stage {
             Stage::Fields => Some("fields".to_owned()),
             Stage::Report(report) => Some(report.to_string()),
+            Stage::Limits(_) => Some("usage".to_owned()),
             _ => None,
         });
+        let limits = self.stages.iter().any(|stage| matches!(stage, Stage::Limits(_)));
         let mut text = special.unwrap_or_else(|| "events".to_owned());
         let (filter, stages) = match self.stages.split_first() {
             Some((Stage::Filter(first), rest)) => (first.as_slice(), rest),
             _ => (self.filter.as_slice(), self.stages.as_slice()),
         };
+        // The noun brings its own.
+        let filter: Vec<&Condition> = filter.iter().filter(|condition| !(limits && condition.own)).collect();
         if !filter.is_empty() {
             text.push_str(&format!(" where {}", conditions(filter)));
         }
@@ -38,6 +42,7 @@ impl Plan {
         if buckets && self.zone != TimeZone::UTC {
             text.push_str(&format!(" tz {}", calendar::zone_name(&self.zone)));
         }
+        let mut closed = false;
         let compared = stages.iter().any(|stage| matches!(stage, Stage::Versus(_)));
         for stage in stages {
             match stage {
@@ -46,6 +51,12 @@ impl Plan {
                 Stage::Group(group) if compared => {
                     let stats = group.to_string();
                     text.push_str(stats.strip_prefix("stats").unwrap_or(&stats));
+                }
+                Stage::Group(group) if limits && !closed => {
+                    closed = true;
+                    if !group.keys.is_empty() {
+                        text.push_str(&format!(" by {}", all_named(&group.keys)));
+                    }
                 }
                 Stage::Versus(versus) => {
                     let when = |word: &str, end: Option<i64>| {
@@ -58,7 +69,7 @@ impl Plan {
                 Stage::Sort(sort) => {
                     text.push_str(&format!(" | {}", Stage::Sort(Sort { first: None, ..sort.clone() })));
                 }
-                Stage::Fields | Stage::Report(_) => {}
+                Stage::Fields | Stage::Report(_) | Stage::Limits(_) => {}
                 other => text.push_str(&format!(" | {other}")),
             }
         }
@@ -89,8 +100,8 @@ impl Display for Plan {
     }
 }
 
-fn conditions(list: &[Condition]) -> String {
-    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+fn conditions<'c>(list: impl IntoIterator<Item = &'c Condition>) -> String {
+    list.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 impl Display for Condition {
@@ -164,6 +175,7 @@ impl Display for Stage {
             Self::Dedup(names) => write!(f, "dedup by {}", all_named(names)),
             Self::Set(name, value) => write!(f, "set {} = {value}", named(name)),
             Self::Gap => f.write_str("gap"),
+            Self::Limits(_) => f.write_str("compare with the counters of budgets"),
             Self::Around(around) => write!(f, "{around}"),
             Self::Versus(versus) => {
                 let end = |end: Option<i64>| end.map_or_else(|| "open".to_owned(), json::time_text);

@@ -21,6 +21,7 @@ pub(super) const COST: Noun = Noun {
 pub(super) const USAGE: Noun = Noun {
     measures: || with_money(&["prompt_tokens", "response_tokens", "total_tokens"]),
     main: "total_tokens",
+    limits: true,
     ..COST
 };
 

@@ -69,6 +69,8 @@ pub(crate) struct Noun {
     pub(crate) listing: &'static [&'static str],
     /// Whether a list of its records has the time between them.
     pub(crate) gaps: bool,
+    /// Whether its groups are compared with budgets.
+    pub(crate) limits: bool,
     /// Columns that are numbers of bytes.
     pub(crate) sizes: &'static [&'static str],
 }
@@ -87,6 +89,7 @@ const BASE: Noun = Noun {
     keys_stay: false,
     listing: &LISTING,
     gaps: false,
+    limits: false,
     sizes: &[],
 };
 
