@@ -125,6 +125,8 @@ pub(crate) enum Command {
     Maintain(Maintain),
     /// Verify every checksum and invariant of the store
     Check(Check),
+    /// Remove events for good, or show which would go
+    Forget(Forget),
     /// Print a file of a store for a human
     Dump(Dump),
     /// Measure this machine, in a temporary store
@@ -187,6 +189,9 @@ pub(crate) struct Import {
     /// List what was imported so far
     #[arg(long)]
     pub(crate) list: bool,
+    /// Take this import back, as --list names it: its events go, and it can be imported again
+    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "list"])]
+    pub(crate) undo: Option<String>,
     /// Exit 1 when a line could not be read
     #[arg(long)]
     pub(crate) strict: bool,
@@ -326,6 +331,19 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// Conditions and a time, as in a query: user=alice last 7d
+    #[arg(value_name = "EXPR", required = true)]
+    pub(crate) expression: Vec<String>,
+    /// Remove them; without it nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Also delete files in quarantine/ and imports/ that hold a word of EXPR
+    #[arg(long, requires = "apply")]
+    pub(crate) set_aside: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Dump {
     /// The file: a manifest, an active file, a segment, a lock
     #[arg(value_name = "FILE")]
@@ -356,7 +374,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &["health", "repair", "backup", "restore", "forget", "export", "upgrade"];
+const RESERVED: &[&str] = &["health", "repair", "backup", "restore", "export", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]

@@ -197,7 +197,7 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// As [`visible`], but ends of lines stay: for messages that are laid out in lines by ourselves.
-fn visible_lines(text: &str) -> String {
+pub(crate) fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 

@@ -11,6 +11,7 @@ use logq_ingest::{ErrorKind, FileReport, ImportOptions, Imported, Input, Report,
 use serde_json::json;
 
 use crate::args::{Import, Output};
+use crate::commands::forget;
 use crate::commands::query::Question;
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
@@ -21,6 +22,9 @@ use crate::ui::{self, Progress, Ui};
 pub(crate) fn run(config: &Config, args: &Import) -> Outcome {
     if args.list {
         return list(config);
+    }
+    if let Some(id) = &args.undo {
+        return forget::undo(config, id, args.dry_run);
     }
     let options = options(config, args)?;
     let inputs = inputs(&args.paths)?;

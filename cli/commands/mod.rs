@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod count;
 pub(crate) mod demo;
 pub(crate) mod dump;
+pub(crate) mod forget;
 pub(crate) mod import;
 pub(crate) mod maintain;
 pub(crate) mod query;
@@ -35,6 +36,7 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Seal => seal::run(config),
         Command::Maintain(args) => maintain::run(config, &args),
         Command::Check(args) => check::run(config, &args),
+        Command::Forget(args) => forget::run(config, &args),
         Command::Dump(args) => dump::run(config, &args),
         Command::Bench(args) => bench::run(config, &args),
         Command::Demo(args) => demo::run(config, &args),

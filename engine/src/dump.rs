@@ -219,6 +219,7 @@ fn operation(op: &Op) -> String {
         }
         Op::Gone { place } => format!("gone {}: was unlinked", name(place.file())),
         Op::Import(progress) => format!("import {}", import(&progress)),
+        Op::Undo { source } => format!("undo the import of source {source}"),
         Op::Ids { next } => format!("ids: the next segment is {next}"),
     }
 }

@@ -24,6 +24,7 @@ mod dump;
 mod error;
 mod event;
 mod field;
+mod forget;
 mod format;
 #[cfg(feature = "sim")]
 pub mod fuzzing;
@@ -53,6 +54,7 @@ pub use check::CheckReport;
 pub use dump::dump;
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
+pub use forget::{Forget, Forgotten};
 pub use format::frame::{ImportProgress, RECORD_SIZE_MAX, SourceId};
 pub use gap::Gap;
 pub use health::{Files, Health};

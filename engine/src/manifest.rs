@@ -102,6 +102,7 @@ impl State {
                 self.imports.push(progress);
                 self.imports = ImportProgress::join(std::mem::take(&mut self.imports));
             }
+            Op::Undo { source } => self.imports.retain(|progress| progress.source != source),
             Op::Ids { next } => self.next_segment = self.next_segment.max(next),
         }
     }

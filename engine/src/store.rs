@@ -7,6 +7,7 @@ use crate::budget::Budgets;
 use crate::check::{self, CheckReport, Depth};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forget::{self, Forget, Forgotten};
 use crate::format::frame::{ImportProgress, SourceId};
 use crate::format::name::{FileName, IMPORTS_DIR};
 use crate::health::{self, Health};
@@ -175,6 +176,54 @@ impl Store {
     /// What the operating system says.
     pub fn plan_upkeep(&self, now: i64) -> Result<Upkeep> {
         maintenance::plan(&self.core, now)
+    }
+
+    /// What [`Store::forget`] would remove. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`].
+    pub fn plan_forget(&self, forget: &Forget) -> Result<Forgotten> {
+        forget::plan(&self.core, &self.cache, forget)
+    }
+
+    /// Removes the events that match from every file that can be sealed, for good: columns, dictionaries and indexes are
+    /// made anew without them, the old files are unlinked, counters of budgets are counted anew. Backups are out of its reach. When it
+    /// returns, it is on disk. Waits for another process that maintains the store.
+    ///
+    /// # Errors
+    /// As [`Store::seal`]. What was removed before an error stays removed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Forget, Literal, Options, Predicate, Store, TimeRange};
+    /// use logq_engine::{Comparison::Eq, Test};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// let log = store.writer()?;
+    /// for user in ["alice", "bob"] {
+    ///     log.append(&Event::ai("chat").field("user", user))?;
+    /// }
+    /// log.close()?;
+    /// let alice = Predicate::field("user", Test::Compare(Eq, Literal::Text("alice".into())));
+    /// let forget = Forget { range: TimeRange::default(), predicate: alice, import: None };
+    /// assert_eq!(store.forget(&forget)?.events, 1);
+    /// assert_eq!(store.plan_forget(&forget)?.events, 0);
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn forget(&self, forget: &Forget) -> Result<Forgotten> {
+        let done = forget::apply(&self.core, &self.cache, forget)?;
+        if done.events != 0 {
+            self.budgets.recount_used()?;
+        }
+        Ok(done)
+    }
+
+    /// Deletes files that [`Forgotten::set_aside`] named; says how many there were.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a path that does not lead into `quarantine/` or `imports/`, and what the operating
+    /// system says.
+    pub fn delete_set_aside(&self, files: &[String]) -> Result<usize> {
+        forget::delete(&self.core, files)
     }
 
     /// The state of the store in numbers: files by kind, writers, what waits, what was set aside, how fast it grows. `now` is the

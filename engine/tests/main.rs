@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod forget;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod processes;

@@ -44,6 +44,6 @@ pub use exec::MEMORY_MAX;
 pub use fuzz::fuzz_text;
 pub use lex::{DEPTH_MAX, TEXT_SIZE_MAX, TOKENS_MAX, lex};
 pub use optimize::Rule;
-pub use query::{Query, RowShape, Session, run};
+pub use query::{Query, RowShape, Selection, Session, run};
 pub use tail::Tail;
 pub use token::{Kind, Op, Span, Token};

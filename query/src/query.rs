@@ -17,6 +17,9 @@ use crate::parse;
 use crate::plan::{Plan, Stage};
 
 mod inner;
+mod selection;
+
+pub use selection::Selection;
 
 /// What a record in an answer holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use logq_query::{Answer, Error, Query, Session, Tail};
 use crate::data::{self, NOW};
 
 /// The fences of docs/ERRORS.md for what has a problem, and so how it is asked.
-const FENCES: [&str; 4] = ["logq-error", "logq-warning", "logq-repeated", "logq-followed"];
+const FENCES: [&str; 5] = ["logq-error", "logq-warning", "logq-repeated", "logq-followed", "logq-selected"];
 
 #[test]
 fn every_example_of_the_reference_is_true() {
@@ -77,7 +77,7 @@ fn every_code_has_a_section_that_shows_the_problem_and_the_mended_query() {
         assert!(!mended.is_empty(), "{code} has no mended query");
         for line in mended.iter().flat_map(|block| block.lines()) {
             assert_eq!(asked.plainly(line), Ok(()), "{code}");
-            if fence == "logq-followed" {
+            if ["logq-followed", "logq-selected"].contains(&fence) {
                 assert_eq!(asked.problems(fence, line), "", "{code}");
             }
         }
@@ -103,8 +103,8 @@ fn every_code_is_shown_word_for_word_by_a_test() {
     let is_shown =
         |code: &&String| ["error", "warning"].iter().any(|word| shown.contains(&format!("{word} {code}: ")));
     // A text beyond a limit is shown by docs/ERRORS.md, in the form that says how often a piece repeats, and a
-    // query is followed there.
-    let by_the_page = ["Q0001", "Q0002", "Q0003", "Q0906"];
+    // query is followed, or names what is to be forgotten, there.
+    let by_the_page = ["Q0001", "Q0002", "Q0003", "Q0208", "Q0906"];
     let absent: Vec<String> = emitted()
         .into_iter()
         .filter(|code| !is_shown(&code) && !by_the_page.contains(&code.as_str()))
@@ -152,6 +152,11 @@ impl Asked {
                 let query = Query::parse(line).unwrap();
                 let started = Tail::start(&self.store, &query, &self.session);
                 started.err().map(|error| error.to_string()).unwrap_or_default()
+            }
+            "logq-selected" => {
+                let (query, snapshot) = (Query::parse(line).unwrap(), self.store.snapshot().unwrap());
+                let selected = query.selection(&snapshot, &self.session, self.store.now());
+                selected.err().map(|error| error.to_string()).unwrap_or_default()
             }
             "logq-repeated" => {
                 let (count, piece) = line.split_once(' ').unwrap();

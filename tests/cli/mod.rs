@@ -5,6 +5,7 @@ mod budget;
 mod calls;
 mod check;
 mod count;
+mod forget;
 mod import;
 mod output;
 mod shell;

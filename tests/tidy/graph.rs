@@ -30,7 +30,7 @@ const CRATES: &[Crate] = &[
             &["health", "maintenance"],
             &["scan", "writer"],
             &["budget"],
-            &["check", "dump"],
+            &["check", "dump", "forget"],
             &["store", "fuzzing"],
         ],
     },

@@ -7,6 +7,7 @@ use super::state::State;
 use super::window::Window;
 use super::{Budgets, record};
 use crate::error::Result;
+use crate::format::name::FileName;
 
 /// How close a budget is to its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,15 @@ impl Budgets {
     /// What the operating system says.
     pub fn rebuild(&self) -> Result<Vec<Difference>> {
         self.recounted(true)
+    }
+
+    /// As [`Budgets::rebuild`], if anything was counted yet.
+    pub(crate) fn recount_used(&self) -> Result<()> {
+        let core = &self.shared.desk.core;
+        match core.vfs.stat(&FileName::BudgetTable.path(&core.dir)) {
+            Ok(_) => self.recounted(true).map(drop),
+            Err(_) => Ok(()),
+        }
     }
 
     fn recounted(&self, keep: bool) -> Result<Vec<Difference>> {

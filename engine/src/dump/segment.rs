@@ -56,9 +56,11 @@ fn show_footer(footer: &Footer, out: &mut Out<'_>) -> ControlFlow<()> {
             end.number, end.next_sequence
         ))?;
     }
-    for (writer, runs) in &footer.writers {
-        for Range { start, end } in runs {
-            out.line(&format!("  records {writer}-{start} to {writer}-{}", end.saturating_sub(1)))?;
+    for (what, writers) in [("records", &footer.writers), ("removed", &footer.removed)] {
+        for (writer, runs) in writers {
+            for Range { start, end } in runs {
+                out.line(&format!("  {what} {writer}-{start} to {writer}-{}", end.saturating_sub(1)))?;
+            }
         }
     }
     footer.imports.iter().try_for_each(|progress| out.line(&format!("  import {}", import(progress))))?;

@@ -32,6 +32,7 @@
 //!   blocks     count, then rows, bytes of its columns, bytes of its head, time min, time max, arrived
 //!              min, arrived max
 //!   index      bytes; 0 = none
+//!   removed    as writers: records that the replaced files had and that somebody removed; left away when none were
 //! day, place   see `manifest`
 //! ```
 //!
@@ -78,6 +79,8 @@ pub(crate) struct Footer {
     /// The sequences of the records, by writer, in order.
     pub(crate) writers: Vec<(u32, Vec<Range<u64>>)>,
     pub(crate) imports: Vec<ImportProgress>,
+    /// Records that the replaced files had and that somebody removed: they are no gap.
+    pub(crate) removed: Vec<(u32, Vec<Range<u64>>)>,
     /// What was missing of the replaced files.
     pub(crate) gaps: Vec<Gap>,
     pub(crate) blocks: Vec<BlockEntry>,
@@ -193,17 +196,7 @@ impl Footer {
             varint::put(out, end.number);
             varint::put(out, end.next_sequence);
         }
-        varint::put(out, self.writers.len() as u64);
-        for (slot, runs) in &self.writers {
-            varint::put(out, (*slot).into());
-            varint::put(out, runs.len() as u64);
-            let mut end = 0;
-            for run in runs {
-                varint::put(out, run.start - end);
-                varint::put(out, run.end - run.start);
-                end = run.end;
-            }
-        }
+        put_runs(out, &self.writers);
         varint::put(out, self.imports.len() as u64);
         self.imports.iter().for_each(|progress| progress.encode(out));
         varint::put(out, self.gaps.len() as u64);
@@ -218,6 +211,9 @@ impl Footer {
             }
         }
         varint::put(out, self.index_size);
+        if !self.removed.is_empty() {
+            put_runs(out, &self.removed);
+        }
     }
 
     fn decode_body(mut input: &[u8]) -> Option<Self> {
@@ -244,17 +240,7 @@ impl Footer {
             let end = SlotEnd { number: varint::take(input)?, next_sequence: varint::take(input)? };
             footer.slots.push((slot, end));
         }
-        for _ in 0..take_count(input)? {
-            let slot = u32::try_from(varint::take(input)?).ok()?;
-            let mut runs = Vec::new();
-            let mut end: u64 = 0;
-            for _ in 0..take_count(input)? {
-                let start = end.checked_add(varint::take(input)?)?;
-                end = start.checked_add(varint::take(input)?)?;
-                runs.push(start..end);
-            }
-            footer.writers.push((slot, runs));
-        }
+        footer.writers = take_runs(input)?;
         for _ in 0..take_count(input)? {
             footer.imports.push(ImportProgress::decode(input)?);
             *input = input.get(PROGRESS_SIZE..)?;
@@ -274,8 +260,42 @@ impl Footer {
             });
         }
         footer.index_size = varint::take(input)?;
+        if !input.is_empty() {
+            footer.removed = take_runs(input)?;
+        }
         input.is_empty().then_some(footer)
     }
+}
+
+/// Sequences by writer: runs as what lies before them, and their length.
+fn put_runs(out: &mut Vec<u8>, writers: &[(u32, Vec<Range<u64>>)]) {
+    varint::put(out, writers.len() as u64);
+    for (slot, runs) in writers {
+        varint::put(out, (*slot).into());
+        varint::put(out, runs.len() as u64);
+        let mut end = 0;
+        for run in runs {
+            varint::put(out, run.start - end);
+            varint::put(out, run.end - run.start);
+            end = run.end;
+        }
+    }
+}
+
+fn take_runs(input: &mut &[u8]) -> Option<Vec<(u32, Vec<Range<u64>>)>> {
+    let mut writers = Vec::new();
+    for _ in 0..take_count(input)? {
+        let slot = u32::try_from(varint::take(input)?).ok()?;
+        let mut runs = Vec::new();
+        let mut end: u64 = 0;
+        for _ in 0..take_count(input)? {
+            let start = end.checked_add(varint::take(input)?)?;
+            end = start.checked_add(varint::take(input)?)?;
+            runs.push(start..end);
+        }
+        writers.push((slot, runs));
+    }
+    Some(writers)
 }
 
 /// What ends at a place of a segment file.
@@ -398,6 +418,7 @@ mod tests {
                 end: 99,
                 tail_hash: 4,
             }],
+            removed: vec![(1, vec![10..12, 30..31]), (2, vec![0..1, 7..9])],
             gaps: vec![Gap {
                 file: "active/1-2.log".into(),
                 offset: 4096,

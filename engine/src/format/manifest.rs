@@ -25,6 +25,7 @@
 //!   6 gone    place: the file was unlinked
 //!   7 import  an import progress, see `frame`
 //!   8 ids     the number of the next segment
+//!   9 undo    the source of an import (hash, length of the prefix, generation) that was taken back
 //!
 //! place       1, slot, number: an active file; 2, segment, day: a segment
 //! day         0: not archived; 1, days since 1970-01-01 (zigzag)
@@ -34,7 +35,7 @@
 //! seldom has to make a new size durable. A torn last edit is not there: readers stop before it, the next
 //! editor rewrites the file.
 
-use super::frame::{ImportProgress, PROGRESS_SIZE};
+use super::frame::{ImportProgress, PROGRESS_SIZE, SourceId};
 use super::header::{FileHeader, Rehomes};
 use super::name::{Day, FileName};
 use super::{VERSION, crc, u32_at, u64_at, varint};
@@ -67,6 +68,8 @@ pub(crate) enum Op {
     Import(ImportProgress),
     /// No segment from this number on was ever begun.
     Ids { next: u64 },
+    /// The records of a source were removed, and it can be imported again.
+    Undo { source: SourceId },
 }
 
 /// A file that can be replaced.
@@ -306,6 +309,12 @@ impl Op {
                 out.push(8);
                 varint::put(out, next);
             }
+            Self::Undo { source } => {
+                out.push(9);
+                for value in [source.hash, source.prefix_len.into(), source.generation.into()] {
+                    varint::put(out, value);
+                }
+            }
         }
     }
 
@@ -361,6 +370,13 @@ impl Op {
                 Self::Import(progress)
             }
             8 => Self::Ids { next: varint::take(input)? },
+            9 => Self::Undo {
+                source: SourceId {
+                    hash: varint::take(input)?,
+                    prefix_len: u32::try_from(varint::take(input)?).ok()?,
+                    generation: u32::try_from(varint::take(input)?).ok()?,
+                },
+            },
             _ => return None,
         })
     }
@@ -419,7 +435,8 @@ mod tests {
     use super::super::frame::SourceId;
     use super::*;
 
-    const OPS: [Op; 10] = [
+    const OPS: [Op; 11] = [
+        Op::Undo { source: SourceId { hash: 1 << 63, prefix_len: 65_536, generation: 3 } },
         Op::Slot { slot: 3, end: SlotEnd { number: 7, next_sequence: 1 << 40 } },
         Op::Add {
             id: 9,

@@ -15,9 +15,11 @@ mod sweep;
 use std::sync::atomic::AtomicBool;
 
 use self::plan::{Extent, Job};
-use self::rewrite::{Attempt, Made, Step, Stopped};
+pub(crate) use self::rewrite::Removal;
+use self::rewrite::{Attempt, Made, Step, Stopped, Target};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::SourceId;
 use crate::format::manifest::{Op, Place};
 use crate::format::name::{FileName, SEGMENTS_DIR};
 use crate::gap::Gap;
@@ -64,6 +66,15 @@ pub struct UpkeepStep {
     pub bytes_before: u64,
     /// Bytes of the outputs.
     pub bytes_after: u64,
+}
+
+/// Whether readers that are about to open a replaced file are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grace {
+    /// For `reader_grace`.
+    Kept,
+    /// Not any more: such a reader begins anew.
+    Over,
 }
 
 /// The right to maintain a store, until dropped.
@@ -149,15 +160,17 @@ impl<'c> Maintenance<'c> {
             Job::Seal(files) => step.seal(files),
             Job::Merge(ids) => {
                 let day = ids.first().and_then(|id| state.segments.get(id)?.day);
-                step.rewrite(ids, day, false)
+                step.rewrite(ids, Target::Day(day), None)
             }
-            Job::Roll(ids) => step.rewrite(ids, None, true),
+            Job::Roll(ids) => step.rewrite(ids, Target::Days, None),
             Job::Expire(id) => {
                 self.bury(*id)?;
                 Ok(Made::default())
             }
         };
-        match made.and_then(|made| self.publish(&step, &job, made)) {
+        let verify = !matches!(job, Job::Seal(_));
+        let inputs = job.inputs(&state);
+        match made.and_then(|made| self.publish(&step, &inputs, made, verify)) {
             Ok((outputs, bytes)) => {
                 (done.outputs, done.bytes_after) = (outputs, bytes);
                 self.report.steps.push(done);
@@ -173,9 +186,57 @@ impl<'c> Maintenance<'c> {
         }
     }
 
+    /// Seals all that can be sealed.
+    pub(crate) fn seal_all(&mut self) -> Result<()> {
+        while self.step(Extent::Seal, self.core.vfs.now())? {}
+        Ok(())
+    }
+
+    /// Makes a segment anew without what is to be removed; takes it away for good when nothing is left of it. The
+    /// gap says what of it cannot be read, and then it stays as it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn remove(&mut self, id: u64, removal: Removal<'_>) -> Result<std::result::Result<u64, Gap>> {
+        let state = self.core.manifest()?.state;
+        let Some(entry) = state.segments.get(&id) else { return Ok(Ok(0)) };
+        let place = Place::Segment { id, day: entry.day };
+        let step = Step { core: self.core, state: &state, cancel: self.cancel };
+        let made = step.rewrite(&[id], Target::Day(entry.day), Some(removal)).and_then(|made| {
+            if made.segments.is_empty() {
+                self.bury(id)?;
+            }
+            self.publish(&step, &[place], made, true)
+        });
+        match made {
+            Ok((_, bytes)) => Ok(Ok(bytes)),
+            Err(Stopped::Damaged { gap, .. }) => Ok(Err(gap)),
+            Err(Stopped::Error(error)) => Err(error),
+            Err(Stopped::Cancelled) => {
+                Err(Error::new(ErrorKind::Stale, "the removal was cancelled").at(&self.core.dir))
+            }
+        }
+    }
+
+    /// Forgets that a source was imported.
+    pub(crate) fn forget_import(&mut self, source: SourceId) -> Result<()> {
+        self.edit(vec![Op::Undo { source }])
+    }
+
+    /// Unlinks everything that was replaced, now, and says so in the manifest.
+    pub(crate) fn unlink_all(mut self) -> Result<()> {
+        self.unlink(Grace::Over)?;
+        self.tell_gone()
+    }
+
     /// Puts what a step made in the place of what it was made of.
-    fn publish(&mut self, step: &Step<'_>, job: &Job, mut made: Made) -> Attempt<(Vec<String>, u64)> {
-        let verify = !matches!(job, Job::Seal(_));
+    fn publish(
+        &mut self,
+        step: &Step<'_>,
+        inputs: &[Place],
+        mut made: Made,
+        verify: bool,
+    ) -> Attempt<(Vec<String>, u64)> {
         let mut ops = Vec::new();
         let mut outputs = Vec::new();
         let mut bytes = 0;
@@ -198,10 +259,9 @@ impl<'c> Maintenance<'c> {
         }
         ops.extend(made.imports.into_iter().map(Op::Import));
         let since = self.core.vfs.now();
-        let inputs = job.inputs(step.state);
         ops.extend(inputs.iter().map(|&place| Op::Replace { place, since }));
         self.edit(ops)?;
-        self.unlink()?;
+        self.unlink(Grace::Kept)?;
         Ok((outputs, bytes))
     }
 

@@ -1,6 +1,7 @@
 //! The work of one step: rows of files that do not change any more, in order, into new segments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::field;
 use crate::format::footer::Footer;
-use crate::format::frame::{FLAG_IMPORT, ImportProgress, PROGRESS_SIZE};
+use crate::format::frame::{FLAG_IMPORT, ImportProgress, PROGRESS_SIZE, SourceId};
 use crate::format::header;
 use crate::format::manifest::{Place, SlotEnd};
 use crate::format::name::{DAY_NS, Day, FileName};
@@ -38,6 +39,8 @@ pub(super) struct Made {
     pub(super) slots: BTreeMap<u32, SlotEnd>,
     /// Damage that the inputs had.
     pub(super) gaps: Vec<Gap>,
+    /// Records that somebody removed from the inputs, now or before.
+    pub(super) removed: Vec<(u32, Range<u64>)>,
 }
 
 /// Why a step made nothing.
@@ -60,6 +63,17 @@ impl From<Error> for Stopped {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
+}
+
+/// What a rewrite leaves out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Removal<'r> {
+    /// The records that it is about.
+    pub(crate) rows: &'r HashSet<RecordId>,
+    /// What they lose; with none they go whole.
+    pub(crate) fields: &'r [String],
+    /// An import that is to be forgotten too.
+    pub(crate) import: Option<SourceId>,
 }
 
 /// Where a step runs.
@@ -163,8 +177,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Makes segments of segments: one, or one for each day of the archive.
-    pub(super) fn rewrite(&self, ids: &[u64], day: Option<Day>, by_day: bool) -> Attempt<Made> {
+    /// Makes segments of segments: one, or one for each day of the archive; without what is to be removed.
+    pub(super) fn rewrite(&self, ids: &[u64], target: Target, removal: Option<Removal<'_>>) -> Attempt<Made> {
         let mut made = Made { slots: self.state.slots.clone(), ..Made::default() };
         let mut segments = Vec::new();
         for &id in ids {
@@ -183,19 +197,25 @@ impl Step<'_> {
             };
             made.imports.extend_from_slice(&segment.footer.imports);
             made.gaps.extend_from_slice(&segment.footer.gaps);
+            for (writer, runs) in &segment.footer.removed {
+                made.removed.extend(runs.iter().map(|run| (*writer, run.clone())));
+            }
             for &(slot, end) in &segment.footer.slots {
                 let known = made.slots.entry(slot).or_default();
                 *known = (*known).max(end);
             }
             segments.push(segment);
         }
+        if let Some(source) = removal.and_then(|removal| removal.import) {
+            made.imports.retain(|progress| progress.source != source);
+        }
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
         let mut outputs =
             Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
         let words = self.core.options.word_index_min <= rows;
-        let plan = Plan { words, archive: by_day || day.is_some(), sum: true };
-        let merged = self.merge(&segments, &mut outputs, plan, day, by_day);
+        let plan = Plan { words, archive: target != Target::Day(None), sum: true };
+        let merged = self.merge(&segments, &mut outputs, plan, target, removal, &mut made.removed);
         if let Err(stopped) = merged.and_then(|()| outputs.end_all()) {
             outputs.abandon();
             return Err(stopped);
@@ -205,8 +225,9 @@ impl Step<'_> {
         let (set, size) = (self.state.next_segment, made.segments.len() as u64);
         let mut segments = std::mem::take(&mut made.segments);
         for (at, segment) in segments.iter_mut().enumerate() {
-            // What was missing before is said once.
+            // What was missing before, and what was removed, is said once.
             let gaps = if at == 0 { std::mem::take(&mut made.gaps) } else { Vec::new() };
+            let removed = if at == 0 { std::mem::take(&mut made.removed) } else { Vec::new() };
             self.describe(
                 &mut segment.footer,
                 &inputs,
@@ -215,6 +236,7 @@ impl Step<'_> {
                     slots: made.slots.clone(),
                     imports: made.imports.clone(),
                     segments: Vec::new(),
+                    removed,
                 },
             );
             (segment.footer.set, segment.footer.set_size) = (set, size);
@@ -228,14 +250,15 @@ impl Step<'_> {
         segments: &[Segment],
         outputs: &mut Outputs<'_>,
         plan: Plan,
-        day: Option<Day>,
-        by_day: bool,
+        target: Target,
+        removal: Option<Removal<'_>>,
+        removed: &mut Vec<(u32, Range<u64>)>,
     ) -> Attempt<()> {
         let mut cursors = Vec::new();
         for segment in segments {
             let id = segment.footer.id;
             let rows = Rows::new(segment).map_err(|gap| Stopped::Damaged { id, gap })?;
-            cursors.push(Cursor { id, rows, numbers: Vec::new(), of: (0, u64::MAX) });
+            cursors.push(Cursor { id, rows, numbers: Vec::new(), stripped: Vec::new(), of: (0, u64::MAX) });
         }
         let mut count = 0;
         loop {
@@ -246,17 +269,30 @@ impl Step<'_> {
             let Some(&head) = cursor.rows.head() else { return Ok(()) };
             self.check(count)?;
             count += 1;
-            let output = outputs.of(if by_day { Some(archive_day(&head)) } else { day }, plan)?;
+            let id = cursor.id;
+            let less = removal.filter(|removal| removal.rows.contains(&head.key.id));
+            if less.is_some_and(|less| less.fields.is_empty()) {
+                let RecordId { writer, sequence } = head.key.id;
+                removed.push((writer, sequence..sequence.saturating_add(1)));
+                cursor.rows.advance().map_err(|gap| Stopped::Damaged { id, gap })?;
+                continue;
+            }
+            let output = outputs.of(target.day(&head), plan)?;
             if cursor.of != (cursor.rows.blocks, output.id) {
                 cursor.of = (cursor.rows.blocks, output.id);
                 cursor.numbers.clear();
                 cursor.numbers.extend(cursor.rows.names().iter().map(|name| output.builder.field(name)));
+                cursor.stripped.clear();
+                let fields = removal.map_or(&[][..], |removal| removal.fields);
+                cursor.stripped.extend(cursor.rows.names().iter().map(|name| fields.contains(name)));
             }
-            let numbers = &cursor.numbers;
-            let number = |name: u32| numbers.get(name as usize).copied();
+            let (numbers, stripped) = (&cursor.numbers, &cursor.stripped);
+            let number = |name: u32| {
+                let goes = less.is_some() && stripped.get(name as usize).is_some_and(|stripped| *stripped);
+                numbers.get(name as usize).copied().filter(|_| !goes)
+            };
             let fields = cursor.rows.fields().filter_map(|(name, value)| Some((number(name)?, value)));
             output.builder.push(head, fields)?;
-            let id = cursor.id;
             cursor.rows.advance().map_err(|gap| Stopped::Damaged { id, gap })?;
         }
     }
@@ -267,6 +303,7 @@ impl Step<'_> {
         footer.slots = slot_ends(&made.slots);
         footer.imports.clone_from(&made.imports);
         footer.gaps.clone_from(&made.gaps);
+        footer.removed = by_writer(made.removed.clone());
     }
 
     /// The sequence that follows an active file.
@@ -319,6 +356,40 @@ impl Step<'_> {
     }
 }
 
+/// Where the rows of a rewrite go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Into one segment: of a day of the archive, or of none.
+    Day(Option<Day>),
+    /// Into segments of the archive, one for each day.
+    Days,
+}
+
+impl Target {
+    fn day(self, head: &RowHead) -> Option<Day> {
+        match self {
+            Self::Day(day) => day,
+            Self::Days => Some(archive_day(head)),
+        }
+    }
+}
+
+/// Sequences of writers as runs by writer, in order, neighbours joined.
+fn by_writer(mut runs: Vec<(u32, Range<u64>)>) -> Vec<(u32, Vec<Range<u64>>)> {
+    runs.sort_unstable_by_key(|(writer, run)| (*writer, run.start));
+    let mut writers: Vec<(u32, Vec<Range<u64>>)> = Vec::new();
+    for (writer, run) in runs {
+        match writers.last_mut() {
+            Some((last, runs)) if *last == writer => match runs.last_mut() {
+                Some(before) if run.start <= before.end => before.end = before.end.max(run.end),
+                _ => runs.push(run),
+            },
+            _ => writers.push((writer, vec![run])),
+        }
+    }
+    writers
+}
+
 /// The day of the archive that a record belongs to: that of its time, unless it was dated over a day ahead.
 fn archive_day(head: &RowHead) -> Day {
     let ahead = DAY_NS < head.key.time.saturating_sub(head.arrived);
@@ -331,6 +402,8 @@ struct Cursor<'s> {
     rows: Rows<'s>,
     /// The numbers by which the output knows the names of the current block.
     numbers: Vec<u32>,
+    /// Which of the names are those of fields that are removed.
+    stripped: Vec<bool>,
     /// The block, and the output, that `numbers` are of.
     of: (u32, u64),
 }

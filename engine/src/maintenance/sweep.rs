@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Maintenance;
+use super::{Grace, Maintenance};
 use crate::error::{Error, Result};
 use crate::format::footer::{Footer, Read};
 use crate::format::manifest::Place;
@@ -19,7 +19,7 @@ impl Maintenance<'_> {
         self.sweep_segments(&state)?;
         self.sweep_archive(&state)?;
         self.sweep_active(&state)?;
-        self.unlink()
+        self.unlink(Grace::Kept)
     }
 
     fn sweep_segments(&self, state: &State) -> Result<()> {
@@ -121,7 +121,7 @@ impl Maintenance<'_> {
     }
 
     /// Unlinks the files that wait for it, unless readers may still be about to open them.
-    pub(super) fn unlink(&mut self) -> Result<()> {
+    pub(super) fn unlink(&mut self, grace_of_readers: Grace) -> Result<()> {
         let state = self.core.manifest()?.state;
         if state.waiting.is_empty() {
             return Ok(());
@@ -135,7 +135,8 @@ impl Maintenance<'_> {
         let mut folders = Vec::new();
         let mut unlinked = Vec::new();
         for (&place, &since) in &state.waiting {
-            if self.gone.contains(&place) || !(alone || grace <= now.saturating_sub(since)) {
+            let over = alone || grace_of_readers == Grace::Over || grace <= now.saturating_sub(since);
+            if self.gone.contains(&place) || !over {
                 continue;
             }
             let path = place.file().path(&self.core.dir);

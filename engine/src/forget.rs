@@ -1,0 +1,263 @@
+//! Forgetting: events that match are removed, exactly, from everything that the store keeps of them.
+//!
+//! What can be sealed is sealed first. Then each segment with a match is made anew from its other rows: columns,
+//! dictionaries, templates, bounds and index hold nothing but what rows have, so nothing of a removed row is in the
+//! new file. It takes the place of the old one in one edit of the manifest, and the old one is unlinked at once: a
+//! reader that was about to open it begins anew, one that has it open reads to its end. The footer says which ids were
+//! removed. At the end the store is asked again, every row decoded and no index used. Counters of budgets are counted
+//! anew.
+//!
+//! A crash in between leaves segments that are done and segments that are not: do it again.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::SourceId;
+use crate::format::manifest::Place;
+use crate::format::name::{FileName, IMPORTS_DIR, QUARANTINE_DIR};
+use crate::gap::Gap;
+use crate::io::OpenMode;
+use crate::maintenance::{Maintenance, Removal};
+use crate::predicate::{Comparison, Literal, Predicate, Test};
+use crate::record_id::RecordId;
+use crate::scan::{Part, Scan, TimeRange};
+use crate::snapshot::{Cache, Snapshot};
+
+/// Which events are to be removed.
+#[derive(Clone, Debug)]
+pub struct Forget {
+    /// Only events of this time.
+    pub range: TimeRange,
+    /// Only events that match.
+    pub predicate: Predicate,
+    /// Forget that this source was imported, too: its bytes can be imported again.
+    pub import: Option<SourceId>,
+}
+
+/// What was removed, or would be.
+#[derive(Clone, Debug, Default)]
+pub struct Forgotten {
+    /// The files with such events, by name, and how many each has.
+    pub files: Vec<(String, u64)>,
+    /// Such events in sealed files, or in files that can be sealed: they go.
+    pub events: u64,
+    /// Such events in files that writers are filling. They stay until the file is full or as old as `seal_after`, or
+    /// its writer closes; then it takes another round.
+    pub unsealed: u64,
+    /// Files in `quarantine/` and `imports/` with a word that the predicate asks for. What lies there are damaged
+    /// pieces and lines that were refused, no events: nobody but a person can tell whom they are about. Paths are
+    /// relative to the store.
+    pub set_aside: Vec<String>,
+    /// Segments that cannot be read whole. They stay as they are.
+    pub damage: Vec<Gap>,
+    /// Bytes of the files that were replaced.
+    pub bytes_before: u64,
+    /// Bytes of those that took their place.
+    pub bytes_after: u64,
+}
+
+impl Forget {
+    /// All records of one import, and that it was imported.
+    #[must_use]
+    pub fn import(source: SourceId) -> Self {
+        let is = Test::Compare(Comparison::Eq, Literal::Text(source.to_string()));
+        Self { range: TimeRange::default(), predicate: Predicate::field("_import", is), import: Some(source) }
+    }
+
+    fn scan(&self) -> Scan {
+        // No index: what a damaged one does not find would stay.
+        Scan { range: self.range, predicate: self.predicate.clone(), index: false, ..Scan::default() }
+    }
+}
+
+/// What would be removed. Changes nothing.
+pub(crate) fn plan(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgotten> {
+    let snapshot = Snapshot::take(core, cache)?;
+    let state = core.manifest()?.state;
+    let scan = forget.scan();
+    let mut found = Forgotten { set_aside: set_aside(core, forget)?, ..Forgotten::default() };
+    let mut counts: BTreeMap<(u32, u64), u64> = BTreeMap::new();
+    for part in snapshot.parts(&scan)? {
+        let mut count = 0;
+        matches(&part, &mut |_| count += 1)?;
+        *counts.entry(part.file()).or_default() += count;
+    }
+    for ((slot, number), count) in counts.into_iter().filter(|(_, count)| *count != 0) {
+        let place = match state.segments.get(&number).filter(|_| slot == u32::MAX) {
+            Some(entry) => {
+                found.bytes_before += entry.size;
+                Place::Segment { id: number, day: entry.day }
+            }
+            None => Place::Active { slot, number },
+        };
+        found.files.push((place.file().relative(), count));
+        let filled = matches!(place, Place::Active { .. })
+            && state.is_last(slot, number)
+            && crate::slot::is_live(&*core.vfs, &core.dir, slot);
+        *(if filled { &mut found.unsealed } else { &mut found.events }) += count;
+    }
+    found.damage = snapshot.gaps();
+    Ok(found)
+}
+
+/// Removes what matches.
+pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgotten> {
+    let cancel = AtomicBool::new(false);
+    let Some(mut maintenance) = Maintenance::begin(core, &cancel, true)? else {
+        return Err(Error::new(ErrorKind::Locked, "another process maintains the store").at(&core.dir));
+    };
+    maintenance.seal_all()?;
+    let mut done = Forgotten { set_aside: set_aside(core, forget)?, ..Forgotten::default() };
+    let scan = forget.scan();
+    let snapshot = Snapshot::take(core, cache)?;
+    let mut by_file: BTreeMap<(u32, u64), Vec<Part<'_>>> = BTreeMap::new();
+    for part in snapshot.parts(&scan)? {
+        by_file.entry(part.file()).or_default().push(part);
+    }
+    for segment in &snapshot.segments {
+        let parts = by_file.remove(&(u32::MAX, segment.footer.id)).unwrap_or_default();
+        let noted = |source| segment.footer.imports.iter().any(|progress| progress.source == source);
+        let mut rows = HashSet::new();
+        for part in parts {
+            matches(&part, &mut |id| {
+                rows.insert(id);
+            })?;
+        }
+        if rows.is_empty() && !forget.import.is_some_and(noted) {
+            continue;
+        }
+        let file = segment.footer.place().file().relative();
+        let removal = Removal { rows: &rows, fields: &[], import: forget.import };
+        match maintenance.remove(segment.footer.id, removal)? {
+            Ok(bytes) => {
+                done.bytes_before += segment.size();
+                done.bytes_after += bytes;
+                done.events += rows.len() as u64;
+                done.files.push((file, rows.len() as u64));
+            }
+            Err(gap) => done.damage.push(gap),
+        }
+    }
+    for ((slot, number), parts) in by_file {
+        let mut count = 0;
+        for part in parts {
+            matches(&part, &mut |_| count += 1)?;
+        }
+        if count != 0 {
+            done.files.push((FileName::Active { slot, number }.relative(), count));
+            done.unsealed += count;
+        }
+    }
+    drop(snapshot);
+    if let Some(source) = forget.import {
+        maintenance.forget_import(source)?;
+    }
+    maintenance.unlink_all()?;
+    prove(core, &scan, &done)?;
+    Ok(done)
+}
+
+/// Asks again: what is sealed and readable has no match any more.
+fn prove(core: &Core, scan: &Scan, done: &Forgotten) -> Result<()> {
+    let snapshot = Snapshot::take(core, &Cache::default())?;
+    for part in snapshot.parts(scan)? {
+        let (slot, id) = part.file();
+        let mut left = None;
+        matches(&part, &mut |found| left = Some(found))?;
+        if let Some(left) = left.filter(|_| slot == u32::MAX && done.damage.is_empty()) {
+            let what = format!("record {left} matches and is still in segment {id}");
+            return Err(Error::new(ErrorKind::Corrupt, what).at(&core.dir));
+        }
+    }
+    Ok(())
+}
+
+/// Shows the ids of the rows that match.
+fn matches(part: &Part<'_>, visit: &mut dyn FnMut(RecordId)) -> Result<()> {
+    part.scan(&mut |batch| {
+        (0..batch.len()).for_each(|row| visit(batch.id(row)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}
+
+/// Files that were set aside and hold one of the words that the predicate asks for, whatever their case.
+fn set_aside(core: &Core, forget: &Forget) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    asked(&forget.predicate, &mut words);
+    let words: Vec<String> =
+        words.iter().map(|word| word.to_lowercase()).filter(|word| !word.is_empty()).collect();
+    let mut found = Vec::new();
+    if words.is_empty() || forget.import.is_some() {
+        return Ok(found);
+    }
+    for name in [QUARANTINE_DIR, IMPORTS_DIR] {
+        let folder = core.dir.join(name);
+        let mut names = match core.vfs.list(&folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Error::io("a folder of the store cannot be read", &folder, error)),
+        };
+        names.sort();
+        for file in names {
+            let path = folder.join(&file);
+            let Ok(stat) = core.vfs.stat(&path) else { continue };
+            if stat.size == 0 {
+                continue;
+            }
+            let failed = |error| Error::io("a file that was set aside cannot be read", &path, error);
+            let map =
+                core.vfs.open(&path, OpenMode::Read).and_then(|file| file.map_read()).map_err(failed)?;
+            let text = String::from_utf8_lossy(map.bytes()).to_lowercase();
+            if words.iter().any(|word| text.contains(word.as_str())) {
+                found.push(format!("{name}/{file}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Deletes files that were set aside.
+pub(crate) fn delete(core: &Core, files: &[String]) -> Result<usize> {
+    core.check_writable()?;
+    let mut deleted = 0;
+    for file in files {
+        let known = |folder: &&str| {
+            let name = file.strip_prefix(*folder).and_then(|rest| rest.strip_prefix('/'));
+            name.is_some_and(|name| !name.is_empty() && !name.contains('/') && name != "..")
+        };
+        let path = core.dir.join(file);
+        let Some(folder) = [QUARANTINE_DIR, IMPORTS_DIR].into_iter().find(|folder| known(folder)) else {
+            return Err(Error::new(ErrorKind::Invalid, "this is no file that was set aside").at(&path));
+        };
+        let failed = |error| Error::io("a file that was set aside cannot be deleted", &path, error);
+        match core.vfs.remove(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            removed => removed.map_err(failed)?,
+        }
+        core.vfs.sync_dir(&core.dir.join(folder)).map_err(failed)?;
+        deleted += 1;
+    }
+    Ok(deleted)
+}
+
+/// The words that a record must have for one of the tests to hold.
+fn asked(predicate: &Predicate, words: &mut Vec<String>) {
+    let mut literal = |literal: &Literal| {
+        if let Literal::Text(text) | Literal::Number(text) = literal {
+            words.push(text.clone());
+        }
+    };
+    match predicate {
+        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().for_each(|part| asked(part, words)),
+        Predicate::Field { test: Test::Compare(Comparison::Eq, value), .. } => literal(value),
+        Predicate::Field { test: Test::In(values), .. } => values.iter().for_each(literal),
+        Predicate::Field { test: Test::Text(test), .. } | Predicate::Any(test) => {
+            words.extend(test.required_tokens());
+        }
+        Predicate::Field { .. } | Predicate::Not(_) | Predicate::All => {}
+    }
+}

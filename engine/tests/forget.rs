@@ -1,0 +1,293 @@
+//! Forgetting removes exactly what matches, from every file, also when the machine stops in between.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use logq_engine::io::sim::{ENOSPC, Fault, Keep, Op, SimDisk};
+use logq_engine::{
+    Comparison, Durability, Error, Event, Forget, ImportProgress, Literal, Options, Packer, Predicate, Scan,
+    SourceId, Store, Test, TextTest, TimeRange, dump,
+};
+
+use crate::crash::{DIR, Told, open, states};
+use crate::support::{numbers, read, rows};
+
+const WEEK_AND_DAY: i64 = 8 * 86_400_000_000_000;
+
+fn of(predicate: Predicate) -> Forget {
+    Forget { range: TimeRange::default(), predicate, import: None }
+}
+
+fn equal(field: &str, value: &str) -> Predicate {
+    Predicate::field(field, Test::Compare(Comparison::Eq, Literal::Text(value.into())))
+}
+
+/// Records with a number below 25.
+fn low() -> Forget {
+    of(Predicate::field("n", Test::Compare(Comparison::Lt, Literal::Number("25".into()))))
+}
+
+fn event(n: i64, user: &str) -> Event {
+    Event::ai("chat")
+        .at(n * 1_000)
+        .model("llama3.2")
+        .prompt(&format!("{user} asks number {n}"))
+        .field("user", user)
+        .field("n", n)
+}
+
+/// A store with events of alice and bob in an archived, a sealed and an unsealed file.
+fn mixed(dir: &Path) -> Store {
+    let options = Options { maintain: false, word_index_min: 1, ..Options::default() };
+    let store = Store::open(dir, options).unwrap();
+    for round in 0..3 {
+        let log = store.writer().unwrap();
+        for n in 0..300 {
+            log.append(&event(round * 300 + n, if n % 3 == 0 { "zalice" } else { "bob" })).unwrap();
+        }
+        log.close().unwrap();
+        match round {
+            0 => drop(store.maintain(store.now() + WEEK_AND_DAY).unwrap()),
+            1 => drop(store.seal().unwrap()),
+            _ => {}
+        }
+    }
+    store
+}
+
+#[test]
+fn exactly_what_matches_goes_wherever_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mixed(dir.path());
+    let forget = of(equal("user", "zalice"));
+    let kept: Vec<_> = rows(&store)
+        .into_iter()
+        .filter(|row| !row.fields.iter().any(|(_, value)| value.contains("zalice")))
+        .collect();
+    let planned = store.plan_forget(&forget).unwrap();
+    assert_eq!((planned.events, planned.unsealed, planned.files.len()), (300, 0, 3));
+    assert_eq!(rows(&store).len(), 900, "a plan changes nothing");
+    let done = store.forget(&forget).unwrap();
+    assert_eq!((done.events, done.unsealed), (300, 0));
+    assert_eq!(rows(&store), kept);
+    let report = store.check_deep().unwrap();
+    assert_eq!((report.damage.as_slice(), report.records, report.torn), (&[][..], 600, 0));
+    assert_eq!(store.plan_forget(&forget).unwrap().events, 0);
+    assert_eq!(store.health(store.now()).unwrap().waiting.files, 0, "the grace of readers is over at once");
+    // A second round finds nothing to do, and a merge afterwards remembers what was removed.
+    assert_eq!(store.forget(&forget).unwrap().files, []);
+    store.maintain(store.now() + WEEK_AND_DAY).unwrap();
+    assert_eq!(rows(&store), kept);
+}
+
+#[test]
+fn nothing_of_a_forgotten_event_is_left_in_any_file_and_the_ids_are_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mixed(dir.path());
+    store.forget(&of(equal("user", "zalice"))).unwrap();
+    let mut noted = 0;
+    let mut folders = vec![dir.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.windows(6).any(|window| window == b"zalice"), "{}", path.display());
+            if path.extension().is_some_and(|kind| kind == "seg") {
+                let mut text = String::new();
+                dump(&path, true, &mut |line| {
+                    text += &format!("{line}\n");
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+                assert!(!text.contains("zalice"), "{}: {text}", path.display());
+                noted += text.lines().filter(|line| line.starts_with("  removed ")).count();
+            }
+        }
+    }
+    assert_eq!(noted, 300, "no two of them follow each other");
+}
+
+#[test]
+fn a_reader_that_began_before_reads_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mixed(dir.path());
+    store.seal().unwrap();
+    let before = store.snapshot().unwrap();
+    store.forget(&of(equal("user", "zalice"))).unwrap();
+    let (rows, gaps) = read(&before, &Scan::default());
+    assert_eq!((rows.len(), gaps), (900, Vec::new()));
+}
+
+#[test]
+fn what_a_writer_is_filling_stays_and_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mixed(dir.path());
+    store.seal().unwrap();
+    let log = store.writer().unwrap();
+    log.append(&event(1000, "zalice")).unwrap();
+    let forget = of(equal("user", "zalice"));
+    let planned = store.plan_forget(&forget).unwrap();
+    assert_eq!((planned.events, planned.unsealed), (300, 1));
+    let done = store.forget(&forget).unwrap();
+    assert_eq!((done.events, done.unsealed), (300, 1));
+    log.close().unwrap();
+    assert_eq!(store.forget(&forget).unwrap().events, 1);
+    assert_eq!(rows(&store).len(), 600);
+}
+
+#[test]
+fn a_range_of_time_and_any_condition_can_be_forgotten_and_a_whole_file_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mixed(dir.path());
+    let range = TimeRange { from: Some(0), until: Some(300_000) };
+    let all = Forget { range, predicate: Predicate::All, import: None };
+    assert_eq!(store.forget(&all).unwrap().events, 300);
+    assert_eq!(numbers(&rows(&store)).into_iter().min(), Some(300));
+    let word = of(Predicate::Any(TextTest::word("number")));
+    assert_eq!(store.forget(&word).unwrap().events, 600);
+    assert_eq!(rows(&store), []);
+    assert_eq!(store.check_deep().unwrap().damage, []);
+    let log = store.writer().unwrap();
+    let id = log.append(&event(0, "bob")).unwrap();
+    assert!(300 <= id.sequence, "{id}: an id that was seen names nothing else");
+}
+
+#[test]
+fn files_that_were_set_aside_are_named_and_deleted_only_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mixed(dir.path());
+    for folder in ["quarantine", "imports"] {
+        std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        std::fs::write(dir.path().join(folder).join("one"), "{\"raw\": \"broken Zalice\"}").unwrap();
+        std::fs::write(dir.path().join(folder).join("two"), "about bob").unwrap();
+    }
+    let done = store.forget(&of(equal("user", "zalice"))).unwrap();
+    assert_eq!(done.set_aside, ["quarantine/one", "imports/one"]);
+    for outside in ["MANIFEST", "quarantine/../MANIFEST", "imports/..", "segments/1.seg", "quarantine/"] {
+        assert!(store.delete_set_aside(&[outside.to_owned()]).is_err(), "{outside}");
+    }
+    assert_eq!(store.delete_set_aside(&done.set_aside).unwrap(), 2);
+    assert!(!dir.path().join("quarantine/one").exists() && dir.path().join("quarantine/two").exists());
+}
+
+#[test]
+fn an_import_is_taken_back_with_the_note_that_it_was_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = mixed(dir.path());
+    let source = |hash| SourceId { hash, prefix_len: 10, generation: 0 };
+    let before = rows(&store);
+    let log = store.writer().unwrap();
+    for (hash, n) in [(7, 2000), (8, 3000)] {
+        let progress = ImportProgress { source: source(hash), start: 0, end: 10, tail_hash: 1 };
+        let mut packer = Packer::new();
+        packer.push(&event(n, "carl"), 0).unwrap();
+        log.append_import(&packer.finish(), progress).unwrap();
+    }
+    log.close().unwrap();
+    store.maintain(store.now() + WEEK_AND_DAY).unwrap();
+    let undo = Forget::import(source(7));
+    assert_eq!(store.plan_forget(&undo).unwrap().events, 1);
+    assert_eq!(store.forget(&undo).unwrap().events, 1);
+    let left: Vec<_> = store.imports().unwrap().into_iter().map(|progress| progress.source.hash).collect();
+    assert_eq!(left, [8]);
+    assert_eq!(rows(&store).len(), before.len() + 1);
+    // Also when the manifest is lost: the footers tell the same.
+    drop(store);
+    std::fs::remove_file(dir.path().join("MANIFEST")).unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let left: Vec<_> = store.imports().unwrap().into_iter().map(|progress| progress.source.hash).collect();
+    assert_eq!(left, [8]);
+    assert_eq!(store.check_deep().unwrap().records, before.len() as u64 + 1);
+}
+
+/// Two sealed files and one that is not, and then the low numbers are forgotten.
+fn workload(disk: &SimDisk, told: &mut Told) -> Result<(), Error> {
+    let store = open(disk)?;
+    for _ in 0..3 {
+        let log = store.writer_with(Durability::Synced)?;
+        told.batch(&log, 15, true)?;
+        log.close()?;
+        store.seal()?;
+    }
+    let log = store.writer_with(Durability::Synced)?;
+    told.batch(&log, 5, true)?;
+    log.close()?;
+    store.forget(&low())?;
+    Ok(())
+}
+
+/// Every record that was promised and does not match is there once, and forgetting again ends it.
+fn verify(image: &SimDisk, told: &Told, context: &str) {
+    let Ok(store) = open(image) else {
+        assert!(told.promised.is_empty(), "{context}: the store does not open");
+        return;
+    };
+    let check = |store: &Store, matching: bool| {
+        let (rows, gaps) = read(&store.snapshot().unwrap(), &Scan::default());
+        assert_eq!(gaps, [], "{context}");
+        assert_eq!(store.check_deep().unwrap().damage, [], "{context}");
+        let found: Vec<i64> = numbers(&rows);
+        let unique: BTreeSet<i64> = found.iter().copied().collect();
+        assert_eq!(unique.len(), found.len(), "{context}: a record is there twice");
+        for n in told.promised.iter().filter(|n| 25 <= **n) {
+            assert!(unique.contains(n), "{context}: record {n} was promised and not to be forgotten");
+        }
+        assert!(matching || unique.iter().all(|n| 25 <= *n), "{context}: a record came back");
+    };
+    check(&store, true);
+    store.forget(&low()).unwrap_or_else(|error| panic!("{context}: {error}"));
+    check(&store, false);
+    drop(store);
+    let machine = image.crash(&Keep::Everything);
+    machine.corrupt(&Path::new(DIR).join("MANIFEST"), 0..48, |bytes| bytes.fill(0xFF));
+    if let Ok(store) = open(&machine) {
+        let (rows, _) = read(&store.snapshot().unwrap(), &Scan::default());
+        assert!(numbers(&rows).iter().all(|n| 25 <= *n), "{context}: the manifest lost, a record came back");
+    }
+}
+
+#[test]
+fn forgetting_that_stops_at_any_operation_loses_no_other_record_and_can_be_done_again() {
+    let whole = SimDisk::new(3);
+    let mut told = Told::default();
+    workload(&whole, &mut told).unwrap();
+    verify(&whole, &told, "without a crash");
+    assert_eq!(rows(&open(&whole).unwrap()).len(), 25);
+    for cut in 0..whole.ops() {
+        let disk = SimDisk::new(3);
+        disk.cut_after(cut);
+        let mut told = Told::default();
+        let _ended_early = workload(&disk, &mut told);
+        for keep in states(cut).into_iter().take(3) {
+            verify(&disk.crash(&keep), &told, &format!("cut after {cut}, {keep:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_while_forgetting_costs_nothing() {
+    for op in Op::ALL {
+        for nth in (1..).step_by(2) {
+            let disk = SimDisk::new(5);
+            let mut told = Told::default();
+            workload(&disk, &mut told).unwrap();
+            let log = open(&disk).unwrap().writer_with(Durability::Synced).unwrap();
+            log.append(&Event::new().field("n", 1_i64)).unwrap();
+            log.append(&Event::new().field("n", 2_000_i64)).unwrap();
+            log.close().unwrap();
+            disk.fail(Fault::once(op, nth, ENOSPC));
+            let _may_fail = open(&disk).and_then(|store| store.forget(&low()));
+            let fired = disk.fired();
+            disk.heal();
+            verify(&disk.crash(&Keep::Everything), &told, &format!("{op:?} number {nth} met a full disk"));
+            if fired == 0 {
+                break;
+            }
+        }
+    }
+}
