@@ -127,6 +127,10 @@ pub(crate) enum Command {
     Check(Check),
     /// Remove events for good, or show which would go
     Forget(Forget),
+    /// Copy the store as it is now, beside earlier copies
+    Backup(Backup),
+    /// Make a store out of a backup
+    Restore(Restore),
     /// Print a file of a store for a human
     Dump(Dump),
     /// Measure this machine, in a temporary store
@@ -344,6 +348,38 @@ pub(crate) struct Forget {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The folder of the backups; what an earlier one has is not copied again
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
+    /// Keep only the newest N backups
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) keep: Option<usize>,
+    /// List the backups in DEST
+    #[arg(long, conflicts_with_all = ["keep", "verify"])]
+    pub(crate) list: bool,
+    /// Read every copy in DEST again and compare it with what was copied
+    #[arg(long, conflicts_with = "keep")]
+    pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The folder of the backups
+    #[arg(value_name = "SRC")]
+    pub(crate) source: PathBuf,
+    /// The folder of the store to make
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// The newest backup that was taken at this time or before
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Replace what lies in DIR; it is kept beside it
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Dump {
     /// The file: a manifest, an active file, a segment, a lock
     #[arg(value_name = "FILE")]
@@ -374,7 +410,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &["health", "repair", "backup", "restore", "export", "upgrade"];
+const RESERVED: &[&str] = &["health", "repair", "export", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]

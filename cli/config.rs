@@ -131,11 +131,15 @@ impl Config {
             (None, Some(named)) => (named, "LOGQ_NOW"),
             (None, None) => return Ok(None),
         };
-        match moment(&text, &self.zone()?) {
-            Some(ns) => Ok(Some(ns)),
-            None => Err(Failure::bad(format!("{from} is no time: `{text}`"))
-                .help("a time is 2026-11-22T16:00:00Z, 2026-11-22, or seconds (ms, us, ns) since 1970")),
-        }
+        self.moment(&text, from).map(Some)
+    }
+
+    /// The time that an option says.
+    pub(crate) fn moment(&self, text: &str, option: &str) -> Outcome<i64> {
+        moment(text, &self.zone()?).ok_or_else(|| {
+            Failure::bad(format!("{option} is no time: `{text}`"))
+                .help("a time is 2026-11-22T16:00:00Z, 2026-11-22, or seconds (ms, us, ns) since 1970")
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file for each verb, and what several of them need.
 
 pub(crate) mod append;
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod budget;
 pub(crate) mod check;
@@ -37,6 +38,8 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Maintain(args) => maintain::run(config, &args),
         Command::Check(args) => check::run(config, &args),
         Command::Forget(args) => forget::run(config, &args),
+        Command::Backup(args) => backup::run(config, &args),
+        Command::Restore(args) => backup::restore(config, &args),
         Command::Dump(args) => dump::run(config, &args),
         Command::Bench(args) => bench::run(config, &args),
         Command::Demo(args) => demo::run(config, &args),

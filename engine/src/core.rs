@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Op;
 use crate::format::name::ACTIVE_DIR;
 use crate::io::{Support, Vfs};
-use crate::manifest::{Manifest, State};
+use crate::manifest::{Manifest, RESTORING, State};
 use crate::options::Options;
 
 /// One open store.
@@ -24,6 +24,10 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn open(vfs: Arc<dyn Vfs>, dir: &Path, options: Options) -> Result<Self> {
         options.validate()?;
+        if vfs.stat(&dir.join(RESTORING)).is_ok() {
+            let what = "a restore into this folder did not end: run it again";
+            return Err(Error::new(ErrorKind::Invalid, what).at(dir));
+        }
         if !Manifest::exists(&*vfs, dir) {
             if !options.create || options.read_only {
                 return Err(Error::new(ErrorKind::NotFound, "there is no store here").at(dir));

@@ -15,6 +15,7 @@
 //! # Ok::<(), logq_engine::Error>(())
 //! ```
 
+mod backup;
 pub mod budget;
 mod check;
 mod column;
@@ -50,6 +51,10 @@ pub mod text;
 pub mod value;
 mod writer;
 
+pub use backup::{
+    BackedUp, BackupInfo, BackupProgress, Restored, Watch, backups, restore, restore_on, verify_backup,
+    verify_backup_on,
+};
 pub use check::CheckReport;
 pub use dump::dump;
 pub use error::{Error, ErrorKind, Result};

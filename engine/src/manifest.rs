@@ -21,6 +21,9 @@ use crate::format::name::{ACTIVE_DIR, ARCHIVE_DIR, FileName, QUARANTINE_DIR, SEG
 use crate::io::{File, LockKind, OpenMode, Stat, Vfs};
 use crate::options::FILE_RECORDS_MAX;
 
+/// A folder with this file is being filled by a restore, and is no store yet.
+pub(crate) const RESTORING: &str = "RESTORING";
+
 /// The manifest is rewritten when it has grown past this: about 20,000 edits, read in a few milliseconds.
 const REWRITE_SIZE: u64 = 1 << 20;
 
@@ -408,10 +411,12 @@ fn keep_damaged(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
     vfs.sync_dir(dir).map_err(failed)
 }
 
-/// Writes the whole manifest anew: temporary file, sync, rename, sync of the directory.
-fn write_whole(vfs: &dyn Vfs, dir: &Path, state: &State, rewrites: u64) -> Result<()> {
-    let new = FileName::ManifestNew.path(dir);
-    let failed = |error| Error::io("the manifest cannot be written", &new, error);
+/// The manifest that says just this.
+pub(crate) fn encode(state: &State) -> Vec<u8> {
+    encode_rewritten(state, 0)
+}
+
+fn encode_rewritten(state: &State, rewrites: u64) -> Vec<u8> {
     let mut bytes = Head { store: state.store, rewrites }.encode();
     let ops = state.ops();
     if !ops.is_empty() {
@@ -419,6 +424,14 @@ fn write_whole(vfs: &dyn Vfs, dir: &Path, state: &State, rewrites: u64) -> Resul
         encode_edit(&mut bytes, &ops, state.store, offset);
     }
     bytes.resize(bytes.len().next_multiple_of(GROWTH), 0);
+    bytes
+}
+
+/// Writes the whole manifest anew: temporary file, sync, rename, sync of the directory.
+fn write_whole(vfs: &dyn Vfs, dir: &Path, state: &State, rewrites: u64) -> Result<()> {
+    let new = FileName::ManifestNew.path(dir);
+    let failed = |error| Error::io("the manifest cannot be written", &new, error);
+    let bytes = encode_rewritten(state, rewrites);
     match vfs.remove(&new) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::backup::{self, BackedUp, Watch};
 use crate::budget::Budgets;
 use crate::check::{self, CheckReport, Depth};
 use crate::core::Core;
@@ -176,6 +177,24 @@ impl Store {
     /// What the operating system says.
     pub fn plan_upkeep(&self, now: i64) -> Result<Upkeep> {
         maintenance::plan(&self.core, now)
+    }
+
+    /// Makes a backup in the folder `dest`, which may hold earlier ones of this store: what was appended before the call, by
+    /// any process, and settings, refused lines and damaged pieces. Sealed files that an earlier backup has are not read again. With `keep`
+    /// only so many of the newest backups stay, this one among them. When it returns, the backup is on disk; when it fails
+    /// or is cut short there is none, and earlier ones are as they were.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when `dest` lies in the store or holds anything but backups of this store,
+    /// [`ErrorKind::Locked`] while another process makes one there, [`ErrorKind::Corrupt`] when a file of the store cannot be read,
+    /// and what the operating system says.
+    pub fn backup(
+        &self,
+        dest: impl AsRef<Path>,
+        keep: Option<usize>,
+        watch: &mut Watch<'_>,
+    ) -> Result<BackedUp> {
+        backup::back_up(&self.core, &self.cache, dest.as_ref(), keep, watch)
     }
 
     /// What [`Store::forget`] would remove. Changes nothing.

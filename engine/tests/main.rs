@@ -1,6 +1,8 @@
 //! Tests of the engine through its public API, on the real disk and on the simulated one.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod budgets_crash;

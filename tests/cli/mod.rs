@@ -1,6 +1,7 @@
 //! The command as a person and a script meet it: the real binary, its exit codes and its streams.
 
 mod append;
+mod backup;
 mod budget;
 mod calls;
 mod check;

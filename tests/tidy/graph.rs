@@ -30,7 +30,7 @@ const CRATES: &[Crate] = &[
             &["health", "maintenance"],
             &["scan", "writer"],
             &["budget"],
-            &["check", "dump", "forget"],
+            &["backup", "check", "dump", "forget"],
             &["store", "fuzzing"],
         ],
     },

@@ -67,6 +67,7 @@ const DOORS: &[Door] = &[
         word: "twox_hash",
         inside: "",
         may: &[
+            "engine/src/backup/list.rs",
             "engine/src/segment/sealed/build.rs",
             "engine/src/column/distinct.rs",
             "engine/src/index/token.rs",

@@ -18,6 +18,14 @@ pub(crate) const ARCHIVE_DIR: &str = "archive";
 /// The folder of the definitions and counters of budgets.
 pub(crate) const BUDGETS_DIR: &str = "budgets";
 
+/// Held by whoever makes a backup in a folder.
+pub(crate) const BACKUP_LOCK: &str = "BACKUP.lock";
+
+/// Whether a file is only there to be locked.
+pub(crate) fn is_lock(name: &str) -> bool {
+    name.ends_with(".lock")
+}
+
 /// A file of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum FileName {
