@@ -130,7 +130,7 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgo
             continue;
         }
         let file = segment.footer.place().file().relative();
-        let removal = Removal { rows: &rows, fields: &[], import: forget.import };
+        let removal = Removal { rows: &rows, import: forget.import };
         match maintenance.remove(segment.footer.id, removal)? {
             Ok(bytes) => {
                 done.bytes_before += segment.size();

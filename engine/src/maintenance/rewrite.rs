@@ -68,10 +68,8 @@ impl From<Error> for Stopped {
 /// What a rewrite leaves out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Removal<'r> {
-    /// The records that it is about.
+    /// The records that go.
     pub(crate) rows: &'r HashSet<RecordId>,
-    /// What they lose; with none they go whole.
-    pub(crate) fields: &'r [String],
     /// An import that is to be forgotten too.
     pub(crate) import: Option<SourceId>,
 }
@@ -258,7 +256,7 @@ impl Step<'_> {
         for segment in segments {
             let id = segment.footer.id;
             let rows = Rows::new(segment).map_err(|gap| Stopped::Damaged { id, gap })?;
-            cursors.push(Cursor { id, rows, numbers: Vec::new(), stripped: Vec::new(), of: (0, u64::MAX) });
+            cursors.push(Cursor { id, rows, numbers: Vec::new(), of: (0, u64::MAX) });
         }
         let mut count = 0;
         loop {
@@ -270,8 +268,7 @@ impl Step<'_> {
             self.check(count)?;
             count += 1;
             let id = cursor.id;
-            let less = removal.filter(|removal| removal.rows.contains(&head.key.id));
-            if less.is_some_and(|less| less.fields.is_empty()) {
+            if removal.is_some_and(|removal| removal.rows.contains(&head.key.id)) {
                 let RecordId { writer, sequence } = head.key.id;
                 removed.push((writer, sequence..sequence.saturating_add(1)));
                 cursor.rows.advance().map_err(|gap| Stopped::Damaged { id, gap })?;
@@ -282,15 +279,9 @@ impl Step<'_> {
                 cursor.of = (cursor.rows.blocks, output.id);
                 cursor.numbers.clear();
                 cursor.numbers.extend(cursor.rows.names().iter().map(|name| output.builder.field(name)));
-                cursor.stripped.clear();
-                let fields = removal.map_or(&[][..], |removal| removal.fields);
-                cursor.stripped.extend(cursor.rows.names().iter().map(|name| fields.contains(name)));
             }
-            let (numbers, stripped) = (&cursor.numbers, &cursor.stripped);
-            let number = |name: u32| {
-                let goes = less.is_some() && stripped.get(name as usize).is_some_and(|stripped| *stripped);
-                numbers.get(name as usize).copied().filter(|_| !goes)
-            };
+            let numbers = &cursor.numbers;
+            let number = |name: u32| numbers.get(name as usize).copied();
             let fields = cursor.rows.fields().filter_map(|(name, value)| Some((number(name)?, value)));
             output.builder.push(head, fields)?;
             cursor.rows.advance().map_err(|gap| Stopped::Damaged { id, gap })?;
@@ -402,8 +393,6 @@ struct Cursor<'s> {
     rows: Rows<'s>,
     /// The numbers by which the output knows the names of the current block.
     numbers: Vec<u32>,
-    /// Which of the names are those of fields that are removed.
-    stripped: Vec<bool>,
     /// The block, and the output, that `numbers` are of.
     of: (u32, u64),
 }
