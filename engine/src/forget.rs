@@ -156,6 +156,7 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgo
         maintenance.forget_import(source)?;
     }
     maintenance.unlink_all()?;
+    // Nobody seals new matches meanwhile: maintenance is still held.
     prove(core, &scan, &done)?;
     Ok(done)
 }

@@ -224,7 +224,7 @@ impl<'c> Maintenance<'c> {
     }
 
     /// Unlinks everything that was replaced, now, and says so in the manifest.
-    pub(crate) fn unlink_all(mut self) -> Result<()> {
+    pub(crate) fn unlink_all(&mut self) -> Result<()> {
         self.unlink(Grace::Over)?;
         self.tell_gone()
     }
