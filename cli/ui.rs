@@ -136,8 +136,8 @@ impl Progress {
         }
     }
 
-    /// Says how far the work is: bytes done of all, where all is known, and rows.
-    pub(crate) fn bytes(&mut self, done: u64, all: Option<u64>, rows: u64) {
+    /// Says how far the work is: bytes done of all, where all is known, and rows, where there are some.
+    pub(crate) fn bytes(&mut self, done: u64, all: Option<u64>, rows: Option<u64>) {
         let elapsed = self.started.elapsed();
         if !self.terminal || elapsed < PROGRESS_AFTER.max(self.shown + PROGRESS_EVERY) {
             return;
@@ -149,9 +149,9 @@ impl Progress {
         let left = all
             .map(|all| all.saturating_sub(done).div_ceil(rate.max(1)))
             .map(|seconds| format!(", {seconds}s left"));
-        let (rows, rate) = (count(rows, "row"), size(rate));
+        let rows = rows.map(|rows| count(rows, "row") + ", ").unwrap_or_default();
         bar.set_position(done);
-        bar.set_message(format!("{rows}, {rate}/s{}", left.unwrap_or_default()));
+        bar.set_message(format!("{rows}{}/s{}", size(rate), left.unwrap_or_default()));
         if bar.is_hidden() {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         }

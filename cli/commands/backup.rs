@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use logq_engine::{BackedUp, BackupInfo, BackupProgress, Options, Store};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::check::damage;
 use super::maintain::Shown;
 use crate::args;
 use crate::config::Config;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Outcome};
 use crate::ui::{self, Progress};
 
 /// Makes a backup, lists those that there are, or verifies them.
@@ -25,7 +25,7 @@ pub(crate) fn run(config: &Config, args: &args::Backup) -> Outcome {
     }
     let options = Options { create: false, maintain: false, read_only: true, ..Options::default() };
     let store = Store::open(config.store()?, options)?;
-    let done = store.backup(absolute(&args.dest)?, args.keep, &mut watch("backup"))?;
+    let done = store.backup(&args.dest, args.keep, &mut watch("backup"))?;
     for name in &done.damaged_lists {
         config.ui.warn(&format!("{name} is damaged: no copy is deleted while it lies there"));
     }
@@ -92,27 +92,17 @@ fn verify(shown: Shown, folder: &Path) -> Outcome {
     Ok(if gaps.is_empty() { Exit::Done } else { Exit::No })
 }
 
-/// The path without links and `..`, so that a folder inside the store is seen to be one.
-fn absolute(path: &Path) -> Outcome<PathBuf> {
-    let failed = |error| Failure::broken(format!("{}: {error}", path.display()));
-    if let Ok(known) = path.canonicalize() {
-        return Ok(known);
-    }
-    let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default();
-    Ok(parent.canonicalize().map_err(failed)?.join(name))
-}
-
 fn watch(label: &str) -> impl FnMut(BackupProgress) -> ControlFlow<()> {
     let mut bar = Progress::since(label, std::time::Instant::now());
     move |progress| {
-        bar.bytes(progress.done, Some(progress.total), 0);
+        bar.bytes(progress.done, Some(progress.total), None);
         ControlFlow::Continue(())
     }
 }
 
 fn as_json(backup: &BackupInfo) -> Value {
     let BackupInfo { number, taken, records, files, bytes } = backup;
+    let taken = logq_query::json::time_text(*taken);
     json!({"backup": number, "taken": taken, "records": records, "files": files, "bytes": bytes})
 }
 

@@ -171,7 +171,7 @@ impl logq_ingest::Progress for Shown {
             };
             self.bar = Progress::since(&label, self.started);
         }
-        self.bar.bytes(status.done, status.total, status.rows);
+        self.bar.bytes(status.done, status.total, Some(status.rows));
         ControlFlow::Continue(())
     }
 }

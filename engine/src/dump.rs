@@ -220,6 +220,7 @@ fn operation(op: &Op) -> String {
         Op::Gone { place } => format!("gone {}: was unlinked", name(place.file())),
         Op::Import(progress) => format!("import {}", import(&progress)),
         Op::Undo { source } => format!("undo the import of source {source}"),
+        Op::Floor { sequence } => format!("floor: no record gets a sequence before {sequence}"),
         Op::Ids { next } => format!("ids: the next segment is {next}"),
     }
 }

@@ -53,6 +53,9 @@ pub(crate) struct State {
     pub(crate) imports: Vec<ImportProgress>,
     /// The number of the next segment.
     pub(crate) next_segment: u64,
+    /// No record gets an earlier sequence, since another store may have given those: that which this one was restored
+    /// from.
+    pub(crate) floor: u64,
 }
 
 impl FileEntry {
@@ -106,6 +109,7 @@ impl State {
                 self.imports = ImportProgress::join(std::mem::take(&mut self.imports));
             }
             Op::Undo { source } => self.imports.retain(|progress| progress.source != source),
+            Op::Floor { sequence } => self.floor = self.floor.max(sequence),
             Op::Ids { next } => self.next_segment = self.next_segment.max(next),
         }
     }
@@ -116,6 +120,13 @@ impl State {
             Place::Active { slot, number } => self.files.contains_key(&(slot, number)),
             Place::Segment { id, day } => self.segments.get(&id).is_some_and(|entry| entry.day == day),
         }
+    }
+
+    /// Lets no record get a sequence that any record up to `more` after the last may have had.
+    pub(crate) fn raise_floor(&mut self, more: u64) {
+        let gone = self.slots.values().map(|end| end.next_sequence);
+        let last = gone.chain(self.files.values().map(FileEntry::after)).max().unwrap_or(0);
+        self.floor = self.floor.max(last).saturating_add(more);
     }
 
     /// The state without a file, to plan what comes after it.
@@ -157,6 +168,9 @@ impl State {
         let mut ops = Vec::new();
         if self.next_segment != 0 {
             ops.push(Op::Ids { next: self.next_segment });
+        }
+        if self.floor != 0 {
+            ops.push(Op::Floor { sequence: self.floor });
         }
         ops.extend(self.slots.iter().map(|(&slot, &end)| Op::Slot { slot, end }));
         ops.extend(self.segments.iter().map(|(&id, &entry)| Op::Add { id, entry }));
@@ -409,6 +423,23 @@ fn keep_damaged(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
     vfs.rename(&path, &kept).map_err(failed)?;
     vfs.sync_dir(&folder).map_err(failed)?;
     vfs.sync_dir(dir).map_err(failed)
+}
+
+/// What a whole and sound manifest says.
+pub(crate) fn decode(bytes: &[u8]) -> Option<State> {
+    let ReadHead::Head(head) = Head::read(bytes) else { return None };
+    let mut state = State { store: head.store, ..State::default() };
+    let mut offset = HEAD_SIZE;
+    loop {
+        match read_edit(bytes, head.store, offset) {
+            Edit::Ops(ops, next) => {
+                ops.iter().for_each(|op| state.apply(op));
+                offset = next;
+            }
+            Edit::End => return Some(state),
+            Edit::Damaged => return None,
+        }
+    }
 }
 
 /// The manifest that says just this.

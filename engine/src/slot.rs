@@ -133,11 +133,12 @@ pub(crate) fn is_old(core: &Core, slot: u32, number: u64) -> bool {
 fn next_file(vfs: &dyn Vfs, dir: &Path, state: &State, slot: u32) -> Result<NextFile> {
     let gone = state.slot_end(slot);
     let Some((number, entry)) = state.last_file(slot) else {
-        return Ok(NextFile::Fresh { number: gone.number + 1, first_sequence: gone.next_sequence });
+        let first_sequence = gone.next_sequence.max(state.floor);
+        return Ok(NextFile::Fresh { number: gone.number + 1, first_sequence });
     };
     let fresh = |first_sequence: u64| NextFile::Fresh {
         number: number + 1,
-        first_sequence: first_sequence.max(gone.next_sequence),
+        first_sequence: first_sequence.max(gone.next_sequence).max(state.floor),
     };
     if entry.done.is_some() {
         return Ok(fresh(entry.after()));
@@ -148,6 +149,8 @@ fn next_file(vfs: &dyn Vfs, dir: &Path, state: &State, slot: u32) -> Result<Next
         _ => None,
     };
     let recovered = recover(vfs, &path, &entry)?;
+    // The next sequences of a file from before the floor may be another store's.
+    let header = header.filter(|header| state.floor <= header.first_sequence);
     if let (Some(header), Some(resume)) = (header, resume(vfs, &path, &recovered, &entry, header)) {
         debug_assert_eq!(header.salt, entry.salt);
         return Ok(NextFile::Resume(resume));

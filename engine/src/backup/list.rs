@@ -103,8 +103,8 @@ impl List {
             return None;
         }
         let mut lines = body.lines();
+        lines.next().filter(|line| *line == HEAD)?;
         let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
-        value("logq").filter(|rest| *rest == "backup 1")?;
         let store = u128::from_str_radix(value("store")?, 16).ok()?;
         let taken = value("taken")?.split(' ').next()?.parse().ok()?;
         let records = value("records")?.parse().ok()?;

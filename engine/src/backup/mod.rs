@@ -17,7 +17,7 @@ mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::path::{Component, Path};
+use std::path::{Path, PathBuf};
 
 use self::list::{Entry, List};
 pub use self::restore::{Restored, backups, restore, restore_on, verify_backup, verify_backup_on};
@@ -37,6 +37,8 @@ const LISTS_DIR: &str = "lists";
 const MARK: &str = "BACKUP";
 /// A file vanished between the manifest and its copy: the backup begins anew.
 const TRIES_MAX: usize = 5;
+/// No folder lies deeper.
+const DEPTH_MAX: usize = 4096;
 /// Bytes that are written at a time.
 const CHUNK: usize = 4 << 20;
 
@@ -106,7 +108,7 @@ pub(crate) fn back_up(
     keep: Option<usize>,
     watch: &mut Watch<'_>,
 ) -> Result<BackedUp> {
-    if is_inside(&core.dir, dest) {
+    if is_inside(&*core.vfs, &core.dir, dest)? {
         return Err(Error::new(ErrorKind::Invalid, "a backup cannot lie inside the store").at(dest));
     }
     let place = Place { vfs: &*core.vfs, dir: dest };
@@ -142,13 +144,30 @@ pub(crate) fn back_up(
     }
 }
 
-/// Whether a path lies in a folder, or is it, as they are written.
-fn is_inside(folder: &Path, path: &Path) -> bool {
-    let parts = |path: &Path| -> Vec<String> {
-        let name = |part: Component<'_>| part.as_os_str().to_string_lossy().into_owned();
-        path.components().filter(|part| *part != Component::CurDir).map(name).collect()
-    };
-    parts(path).starts_with(&parts(folder))
+/// Whether a path lies in a folder, or is it, however both are written. Of a path that is not there yet, whether it
+/// would.
+fn is_inside(vfs: &dyn Vfs, folder: &Path, path: &Path) -> Result<bool> {
+    let Ok(wanted) = vfs.stat(folder) else { return Ok(false) };
+    let mut path = path.to_owned();
+    // What is not there has no links in it: its folder decides.
+    while vfs.stat(&path).is_err() {
+        if !path.pop() || path == Path::new("") {
+            path = PathBuf::from(".");
+            break;
+        }
+    }
+    for _ in 0..DEPTH_MAX {
+        let stat = vfs.stat(&path).map_err(|error| Error::io("a folder cannot be read", &path, error))?;
+        if stat.identity == wanted.identity {
+            return Ok(true);
+        }
+        path.push("..");
+        let above = vfs.stat(&path).map_err(|error| Error::io("a folder cannot be read", &path, error))?;
+        if above.identity == stat.identity {
+            return Ok(false);
+        }
+    }
+    Ok(false)
 }
 
 fn info(number: u64, list: &List) -> BackupInfo {

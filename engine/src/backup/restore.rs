@@ -5,13 +5,20 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::list::{self, Entry, List};
-use super::{BackupInfo, BackupProgress, FILES_DIR, LISTS_DIR, Place, Watch, info, list_name, names, write};
+use super::{
+    BackupInfo, BackupProgress, FILES_DIR, LISTS_DIR, Place, Watch, info, is_inside, list_name, names, write,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::name::{ACTIVE_DIR, FileName};
 use crate::gap::Gap;
 use crate::io::disk::Disk;
-use crate::io::{LockKind, OpenMode, Vfs};
-use crate::manifest::RESTORING;
+use crate::io::{LockKind, OpenMode, ReadMap, Vfs};
+use crate::manifest::{self, Manifest, RESTORING};
+
+/// No writer gives ids faster than one in so many nanoseconds: that is three times the fastest burst that was measured.
+const NS_PER_ID: u64 = 100;
+/// So many ids are left out besides, for a clock that was set back: a trillion, of the 16 million trillion that there are.
+const IDS_AHEAD: u64 = 1 << 40;
 
 /// What a restore made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +92,8 @@ fn gap(file: String, what: String) -> Gap {
 /// the newest. Everything is verified before anything is written. When `to` holds something, `replace` moves that aside first, and it
 /// is kept. When this returns, the store is on disk.
 ///
-/// The store has the identity of the one that was backed up. Ids of records that were written after the backup
-/// can be given again.
+/// The store has the identity of the one that was backed up. Its new records get ids far behind those of the backup, so that none
+/// is given that the other store gave until now.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] where there is no such backup, [`ErrorKind::Corrupt`] naming the copy that is damaged,
@@ -145,6 +152,10 @@ pub fn restore_on(
     if let Some(bad) = place.verify(&entries, watch)?.into_iter().next() {
         return Err(Error::new(ErrorKind::Corrupt, bad.what).at(&from.join(bad.file)));
     }
+    if is_inside(vfs, to, from)? || is_inside(vfs, from, to)? {
+        let what = "the store and its backups cannot lie in each other: name another folder";
+        return Err(Error::new(ErrorKind::Invalid, what).at(to));
+    }
     let before = make_room(vfs, to, replace)?;
     fill(&place, &list, to)?;
     Ok(Restored { backup: info(number, &list), before })
@@ -162,6 +173,11 @@ fn make_room(vfs: &dyn Vfs, to: &Path, replace: bool) -> Result<Option<PathBuf>>
                 "the folder to restore into is not empty: name another, or say that it is to be replaced";
             return Err(Error::new(ErrorKind::Invalid, what).at(to));
         }
+        if !Manifest::exists(vfs, to) {
+            let what =
+                "the folder to restore into holds no store, and other things are not replaced: name another";
+            return Err(Error::new(ErrorKind::Invalid, what).at(to));
+        }
         let _nobody_writes = hold(vfs, to)?;
         let mut aside = to.as_os_str().to_owned();
         aside.push(format!(".before-{}", vfs.now()));
@@ -172,7 +188,9 @@ fn make_room(vfs: &dyn Vfs, to: &Path, replace: bool) -> Result<Option<PathBuf>>
     vfs.create_dir(to).map_err(failed)?;
     let parent = to.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     vfs.sync_dir(parent).map_err(failed)?;
-    if !unfinished {
+    if unfinished {
+        clear(vfs, to)?;
+    } else {
         write(
             vfs,
             &to.join(RESTORING),
@@ -182,6 +200,21 @@ fn make_room(vfs: &dyn Vfs, to: &Path, replace: bool) -> Result<Option<PathBuf>>
         vfs.sync_dir(to).map_err(failed)?;
     }
     Ok(before)
+}
+
+/// Takes away what a restore that did not end left, which may have been of another backup.
+fn clear(vfs: &dyn Vfs, folder: &Path) -> Result<()> {
+    for name in names(vfs, folder)?.into_iter().filter(|name| name != RESTORING) {
+        let path = folder.join(name);
+        // What has no names in it is a file.
+        if vfs.list(&path).is_ok() {
+            clear(vfs, &path)?;
+        } else {
+            let failed = |error| Error::io("what a restore left cannot be taken away", &path, error);
+            vfs.remove(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the locks of a store that is to be replaced, so that nobody writes there meanwhile.
@@ -212,12 +245,11 @@ fn hold(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<Box<dyn crate::io::File>>> {
 
 /// Writes every file, then the manifest; only then is it a store.
 fn fill(place: &Place<'_>, list: &List, to: &Path) -> Result<()> {
-    let manifest = FileName::Manifest.relative();
-    let mut folders: BTreeSet<PathBuf> = BTreeSet::from([to.to_owned(), to.join(ACTIVE_DIR)]);
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| Error::io("a folder of the store cannot be made", &path, error)
     };
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::from([to.to_owned(), to.join(ACTIVE_DIR)]);
     for entry in &list.files {
         let mut folder = to.to_owned();
         for name in Path::new(&entry.path).parent().into_iter().flat_map(Path::components) {
@@ -228,27 +260,46 @@ fn fill(place: &Place<'_>, list: &List, to: &Path) -> Result<()> {
     for folder in &folders {
         place.vfs.create_dir(folder).map_err(failed(folder))?;
     }
-    let last = |entry: &&Entry| entry.path == manifest;
-    let (rest, end): (Vec<&Entry>, Vec<&Entry>) =
-        (list.files.iter().filter(|e| !last(e)).collect(), list.files.iter().filter(last).collect());
-    for entry in rest.into_iter().chain(end) {
-        if entry.path == manifest {
-            for folder in folders.iter().rev() {
-                place.vfs.sync_dir(folder).map_err(failed(folder))?;
-            }
-        }
-        let path = place.dir.join(FILES_DIR).join(entry.copy());
-        let damaged = |error| Error::io("a copy cannot be read", &path, error);
-        let map = place.vfs.open(&path, OpenMode::Read).and_then(|file| file.map_read()).map_err(damaged)?;
+    let manifest = FileName::Manifest.relative();
+    for entry in list.files.iter().filter(|entry| entry.path != manifest) {
         let reserve = if entry.size == entry.bytes { 0 } else { entry.size };
-        write(place.vfs, &to.join(&entry.path), map.bytes(), reserve)?;
+        write(place.vfs, &to.join(&entry.path), place.map(entry)?.bytes(), reserve)?;
     }
+    for folder in folders.iter().rev() {
+        place.vfs.sync_dir(folder).map_err(failed(folder))?;
+    }
+    let bytes = manifest_of(place, list)?;
+    write(place.vfs, &FileName::Manifest.path(to), &bytes, 0)?;
     place.vfs.sync_dir(to).map_err(failed(to))?;
     place.vfs.remove(&to.join(RESTORING)).map_err(failed(to))?;
     place.vfs.sync_dir(to).map_err(failed(to))
 }
 
+/// The manifest of a backup, for a store beside the one that it is of: that one may have gone on, so no id is given here
+/// that it can have given since.
+fn manifest_of(place: &Place<'_>, list: &List) -> Result<Vec<u8>> {
+    let manifest = FileName::Manifest.relative();
+    let entry = list.files.iter().find(|entry| entry.path == manifest);
+    let state = match entry {
+        Some(entry) => manifest::decode(place.map(entry)?.bytes()),
+        None => None,
+    };
+    let Some(mut state) = state else {
+        return Err(Error::new(ErrorKind::Corrupt, "the backup holds no manifest that reads").at(place.dir));
+    };
+    let since = u64::try_from(place.vfs.now().saturating_sub(list.taken)).unwrap_or(0);
+    state.raise_floor((since / NS_PER_ID).saturating_add(IDS_AHEAD));
+    Ok(manifest::encode(&state))
+}
+
 impl Place<'_> {
+    /// The copy of a file.
+    fn map(&self, entry: &Entry) -> Result<Box<dyn ReadMap>> {
+        let path = self.dir.join(FILES_DIR).join(entry.copy());
+        let failed = |error| Error::io("a copy cannot be read", &path, error);
+        self.vfs.open(&path, OpenMode::Read).and_then(|file| file.map_read()).map_err(failed)
+    }
+
     /// The lists of a folder that has backups.
     fn found(&self) -> Result<(std::collections::BTreeMap<u64, List>, Vec<String>)> {
         if self.store()?.is_none() {

@@ -26,6 +26,7 @@
 //!   7 import  an import progress, see `frame`
 //!   8 ids     the number of the next segment
 //!   9 undo    the source of an import (hash, length of the prefix, generation) that was taken back
+//!  10 floor   a sequence: no record gets an id before it any more
 //!
 //! place       1, slot, number: an active file; 2, segment, day: a segment
 //! day         0: not archived; 1, days since 1970-01-01 (zigzag)
@@ -70,6 +71,8 @@ pub(crate) enum Op {
     Ids { next: u64 },
     /// The records of a source were removed, and it can be imported again.
     Undo { source: SourceId },
+    /// No record gets an earlier sequence any more, whoever writes it: another store may have given those.
+    Floor { sequence: u64 },
 }
 
 /// A file that can be replaced.
@@ -315,6 +318,10 @@ impl Op {
                     varint::put(out, value);
                 }
             }
+            Self::Floor { sequence } => {
+                out.push(10);
+                varint::put(out, sequence);
+            }
         }
     }
 
@@ -377,6 +384,7 @@ impl Op {
                     generation: u32::try_from(varint::take(input)?).ok()?,
                 },
             },
+            10 => Self::Floor { sequence: varint::take(input)? },
             _ => return None,
         })
     }
@@ -435,7 +443,8 @@ mod tests {
     use super::super::frame::SourceId;
     use super::*;
 
-    const OPS: [Op; 11] = [
+    const OPS: [Op; 12] = [
+        Op::Floor { sequence: 1 << 50 },
         Op::Undo { source: SourceId { hash: 1 << 63, prefix_len: 65_536, generation: 3 } },
         Op::Slot { slot: 3, end: SlotEnd { number: 7, next_sequence: 1 << 40 } },
         Op::Add {

@@ -100,6 +100,7 @@ impl Files {
             state.slots.clone_from(&known.slots);
             state.imports.clone_from(&known.imports);
             state.next_segment = state.next_segment.max(known.next_segment);
+            state.floor = known.floor;
         }
         for found in &self.segments {
             let footer = &found.footer;

@@ -236,14 +236,18 @@ impl Machine {
 
     fn resolve(&self, path: &Path) -> io::Result<Node> {
         let mut node = Node::Dir(ROOT);
+        let mut above = Vec::new();
         for component in path.components() {
             let name = match component {
                 Component::RootDir | Component::CurDir => continue,
                 Component::Normal(name) => name.to_string_lossy(),
-                Component::Prefix(_) | Component::ParentDir => {
-                    return Err(io::Error::from(io::ErrorKind::InvalidInput));
+                Component::ParentDir => {
+                    node = above.pop().unwrap_or(Node::Dir(ROOT));
+                    continue;
                 }
+                Component::Prefix(_) => return Err(io::Error::from(io::ErrorKind::InvalidInput)),
             };
+            above.push(node);
             let Node::Dir(id) = node else { return Err(io::Error::from(io::ErrorKind::NotADirectory)) };
             node = *self.dir(id).live.get(&*name).ok_or_else(not_found)?;
         }
