@@ -26,7 +26,6 @@ fn row(status: &Status) -> Row {
         amount(status.used),
         amount(status.held),
         amount(status.limit),
-        // A ten-thousandth of the limit is more than anybody acts on.
         share(status),
         Datum::text(status.status.as_str()),
         length(status.resets_in),

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::content::{Content, index, size_of};
@@ -236,18 +236,14 @@ impl Machine {
 
     fn resolve(&self, path: &Path) -> io::Result<Node> {
         let mut node = Node::Dir(ROOT);
-        let mut above = Vec::new();
         for component in path.components() {
             let name = match component {
                 Component::RootDir | Component::CurDir => continue,
                 Component::Normal(name) => name.to_string_lossy(),
-                Component::ParentDir => {
-                    node = above.pop().unwrap_or(Node::Dir(ROOT));
-                    continue;
+                Component::Prefix(_) | Component::ParentDir => {
+                    return Err(io::Error::from(io::ErrorKind::InvalidInput));
                 }
-                Component::Prefix(_) => return Err(io::Error::from(io::ErrorKind::InvalidInput)),
             };
-            above.push(node);
             let Node::Dir(id) = node else { return Err(io::Error::from(io::ErrorKind::NotADirectory)) };
             node = *self.dir(id).live.get(&*name).ok_or_else(not_found)?;
         }
@@ -380,7 +376,15 @@ impl Machine {
 
     pub(super) fn stat_path(&mut self, process: &Process, path: &Path) -> io::Result<Stat> {
         self.check(process, Op::Stat, &path.to_string_lossy())?;
-        match self.resolve(path)? {
+        // One may look upwards, as there are no links that make `..` something else; nothing is changed by such a path.
+        let mut plain = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::ParentDir => drop(plain.pop()),
+                other => plain.push(other),
+            }
+        }
+        match self.resolve(&plain)? {
             Node::File(id) => Ok(Stat { size: self.inode(id).meta.size, identity: (1, id) }),
             Node::Dir(id) => Ok(Stat { size: 0, identity: (2, id) }),
         }

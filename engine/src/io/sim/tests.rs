@@ -672,6 +672,8 @@ fn names_behave_as_on_a_real_machine() {
     disk.open(Path::new("d/f"), OpenMode::CreateOrOpen).unwrap().write_at(0, b"12").unwrap();
     assert_eq!(disk.stat(Path::new("/d/f")).unwrap().size, 2);
     disk.stat(d).unwrap();
+    assert_eq!(disk.stat(Path::new("/d/../d/..")).unwrap(), disk.stat(Path::new("/")).unwrap());
+    assert_eq!(disk.stat(Path::new("/../..")).unwrap(), disk.stat(Path::new("/")).unwrap());
 }
 
 #[test]
