@@ -5,6 +5,7 @@
 //! or after the verb, so the verb is moved to the front before clap sees the arguments.
 
 mod budget;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::io;
@@ -15,6 +16,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::budget::*;
+pub(crate) use self::upkeep::*;
 use crate::exit::Failure;
 
 /// Ask questions of the logs of AI systems.
@@ -123,6 +125,8 @@ pub(crate) enum Command {
     Seal,
     /// One full round of upkeep: seal, merge, archive, expire
     Maintain(Maintain),
+    /// How the store is: tokens, recent events, disk, compression, limits, and a verdict
+    Health(Health),
     /// Verify every checksum and invariant of the store
     Check(Check),
     /// Remove events for good, or show which would go
@@ -321,75 +325,6 @@ pub(crate) struct Demo {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Maintain {
-    /// Say what would be done and why, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// Also decode every record of sealed segments, and ask the index for its words
-    #[arg(long)]
-    pub(crate) deep: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Forget {
-    /// Conditions and a time, as in a query: user=alice last 7d
-    #[arg(value_name = "EXPR", required = true)]
-    pub(crate) expression: Vec<String>,
-    /// Remove them; without it nothing is changed
-    #[arg(long)]
-    pub(crate) apply: bool,
-    /// Also delete files in quarantine/ and imports/ that hold a word of EXPR
-    #[arg(long, requires = "apply")]
-    pub(crate) set_aside: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Backup {
-    /// The folder of the backups; what an earlier one has is not copied again
-    #[arg(value_name = "DEST")]
-    pub(crate) dest: PathBuf,
-    /// Keep only the newest N backups
-    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    pub(crate) keep: Option<usize>,
-    /// List the backups in DEST
-    #[arg(long, conflicts_with_all = ["keep", "verify"])]
-    pub(crate) list: bool,
-    /// Read every copy in DEST again and compare it with what was copied
-    #[arg(long, conflicts_with = "keep")]
-    pub(crate) verify: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Restore {
-    /// The folder of the backups
-    #[arg(value_name = "SRC")]
-    pub(crate) source: PathBuf,
-    /// The folder of the store to make
-    #[arg(long, value_name = "DIR")]
-    pub(crate) to: PathBuf,
-    /// The newest backup that was taken at this time or before
-    #[arg(long, value_name = "TIME")]
-    pub(crate) at: Option<String>,
-    /// Replace what lies in DIR; it is kept beside it
-    #[arg(long)]
-    pub(crate) replace: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Dump {
-    /// The file: a manifest, an active file, a segment, a lock
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Also the records
-    #[arg(long)]
-    pub(crate) records: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     /// What to do with the settings
     #[arg(value_enum, default_value = "show")]
@@ -410,7 +345,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &["health", "repair", "export", "upgrade"];
+const RESERVED: &[&str] = &["repair", "export", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]

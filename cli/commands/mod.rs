@@ -10,6 +10,7 @@ pub(crate) mod count;
 pub(crate) mod demo;
 pub(crate) mod dump;
 pub(crate) mod forget;
+pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod maintain;
 pub(crate) mod query;
@@ -36,6 +37,7 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Budget(args) => budget::run(config, &args),
         Command::Seal => seal::run(config),
         Command::Maintain(args) => maintain::run(config, &args),
+        Command::Health(args) => health::run(config, &args),
         Command::Check(args) => check::run(config, &args),
         Command::Forget(args) => forget::run(config, &args),
         Command::Backup(args) => backup::run(config, &args),

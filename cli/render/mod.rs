@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use jiff::tz::TimeZone;
-use logq_query::{Answer, Datum};
+use logq_query::{Answer, Datum, Type};
 
 use crate::args::Output;
 use crate::exit::Outcome;
@@ -66,6 +66,22 @@ impl Look<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Writes a line that stands above a part of a report.
+    pub(crate) fn heading(&self, out: &mut dyn Write, text: &str) -> Outcome<()> {
+        match self.output {
+            Output::Md => writeln!(out, "## {text}\n")?,
+            _ if self.ui.color => writeln!(out, "\x1b[1m{text}\x1b[0m")?,
+            _ => writeln!(out, "{text}")?,
+        }
+        Ok(())
+    }
+
+    /// The text of one value, as a table shows it.
+    pub(crate) fn cell(&self, datum: &Datum) -> String {
+        let precision = time(datum).map_or(Precision::Minutes, Precision::of);
+        cell::of(datum.kind().unwrap_or(Type::String), datum, self.zone, precision).text
     }
 
     fn table(&self, out: &mut dyn Write, answer: &Answer, part: Part) -> Outcome<()> {

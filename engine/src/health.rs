@@ -62,6 +62,11 @@ pub struct Health {
     pub oldest: Option<i64>,
     /// The earliest event time that is not sealed yet.
     pub unsealed_since: Option<i64>,
+    /// The latest arrival that is known to be on disk: records that arrived later may be lost when the machine stops. A record
+    /// counts once a later frame of its file, or its sealing, says that it was synced, so this is a lower bound.
+    pub synced_until: Option<i64>,
+    /// The latest arrival of all.
+    pub arrived_max: Option<i64>,
     /// Bytes of files that came within the last 7 days, a day; of a younger store since its first event.
     pub growth_per_day: u64,
     /// The disk, where the operating system says.
@@ -78,7 +83,7 @@ pub struct Health {
 pub(crate) fn health(core: &Core, cache: &Cache, now: i64) -> Result<Health> {
     let snapshot = Snapshot::take(core, cache)?;
     let state = core.manifest()?.state;
-    let files = snapshot.storage();
+    let files = snapshot.file_sizes();
     let mut health = Health {
         writers: writers(core, &state),
         orphans: orphans(core, &state)?,
@@ -86,6 +91,8 @@ pub(crate) fn health(core: &Core, cache: &Cache, now: i64) -> Result<Health> {
         newest: files.iter().map(|file| file.time_max).max(),
         oldest: files.iter().map(|file| file.time_min).min(),
         unsealed_since: unsealed_since(&files),
+        synced_until: snapshot.arrivals().0,
+        arrived_max: snapshot.arrivals().1,
         growth_per_day: growth(&files, now),
         space: core.vfs.space(&core.dir).ok(),
         unsealed_max: core.options.unsealed_max,

@@ -201,6 +201,24 @@ impl Snapshot {
         self.views.len() + self.segments.len()
     }
 
+    /// The latest arrival that is known to be on disk, and the latest of all. Only the headers of frames are read.
+    pub(crate) fn arrivals(&self) -> (Option<i64>, Option<i64>) {
+        let sealed = self.segments.iter().map(|segment| segment.footer.arrived_max).max();
+        let (mut synced, mut latest) = (sealed, sealed);
+        for view in &self.views {
+            let mut promise = view.promise();
+            view.each_frame(0, &mut |frame| promise = promise.max(frame.header.promise));
+            view.each_frame(0, &mut |frame| {
+                let arrived = (0 < frame.header.count).then_some(frame.header.arrived);
+                latest = latest.max(arrived);
+                if frame.end() <= promise {
+                    synced = synced.max(arrived);
+                }
+            });
+        }
+        (synced, latest)
+    }
+
     /// Which parts of which sources were imported: for each source the ranges in order, neighbours joined.
     /// What earlier calls found is remembered, so that only frames that came since are looked at.
     pub(crate) fn imports(&self, cache: &Cache) -> Vec<ImportProgress> {

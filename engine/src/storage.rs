@@ -77,6 +77,14 @@ impl Snapshot {
     /// ```
     pub fn storage(&self) -> Vec<FileStorage> {
         let active = self.views.iter().filter_map(active);
+        let sealed =
+            self.segments.iter().map(|segment| FileStorage { fields: fields(segment), ..sealed(segment) });
+        active.chain(sealed).collect()
+    }
+
+    /// As [`Snapshot::storage`] without the bytes by field, for which the head of every block is read.
+    pub(crate) fn file_sizes(&self) -> Vec<FileStorage> {
+        let active = self.views.iter().filter_map(active);
         active.chain(self.segments.iter().map(|segment| sealed(segment))).collect()
     }
 }
@@ -111,7 +119,7 @@ fn sealed(segment: &Segment) -> FileStorage {
         time_min: footer.time_min,
         time_max: footer.time_max,
         arrived_max: footer.arrived_max,
-        fields: fields(segment),
+        fields: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod calls;
 mod check;
 mod count;
 mod forget;
+mod health;
 mod import;
 mod output;
 mod shell;

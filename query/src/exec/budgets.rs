@@ -34,7 +34,7 @@ fn row(status: &Status) -> Row {
 }
 
 /// How much of its limit is used: to a ten-thousandth, as nobody acts on less.
-fn share(status: &Status) -> Datum {
+pub(super) fn share(status: &Status) -> Datum {
     Datum::Float((status.ratio * 1e4).round() / 1e4)
 }
 

@@ -1,5 +1,6 @@
 //! Rows about the store itself: its files, their fields, its state.
 
+use logq_engine::budget::{self, Standing};
 use logq_engine::{FileStorage, Files, Health, Store};
 
 use super::table::{Row, Table};
@@ -18,7 +19,7 @@ pub(super) fn rows(input: &Input<'_>, report: Report) -> Result<Table> {
         Report::StorageFields => files(input).iter().flat_map(storage_fields).collect(),
         Report::Health => {
             let (store, now) = store(input)?;
-            health(&store.health(now)?, now)
+            health(&store.health(now)?, &store.budgets().observe()?, now)
         }
         Report::Budgets => {
             let (store, _) = store(input)?;
@@ -138,11 +139,12 @@ impl Findings {
 }
 
 /// The state of a store, item by item, and what it comes to.
-fn health(health: &Health, now: i64) -> Vec<Row> {
+fn health(health: &Health, budgets: &[budget::Status], now: i64) -> Vec<Row> {
     let mut found = Findings { rows: Vec::new(), worst: Status::Good };
     of_files(&mut found, health);
     of_times(&mut found, health, now);
     of_disk(&mut found, health);
+    of_limits(&mut found, budgets);
     of_damage(&mut found, health);
     let worst = found.worst;
     found.add("verdict", Datum::text(worst.as_str()), "", worst, "");
@@ -162,7 +164,7 @@ fn of_files(found: &mut Findings, health: &Health) {
     found.add("archived", int(health.archived.stored), "bytes", Status::Good, "");
     let packed = health.sealed.stored.saturating_add(health.archived.stored);
     let came = health.sealed.raw.saturating_add(health.archived.raw);
-    found.add("compression", ratio(came, packed), "bytes as rows by bytes stored", Status::Good, "");
+    found.add("compression", ratio(came, packed), "times", Status::Good, "bytes as rows by bytes stored");
     found.add("writers", int(health.writers), "writers", Status::Good, "open at this moment");
 }
 
@@ -175,6 +177,23 @@ fn of_times(found: &mut Findings, health: &Health, now: i64) {
     if health.unsealed_since.is_some() {
         found.add("unsealed since", time(health.unsealed_since), "time", Status::Good, "");
     }
+    found.add("arrived", time(health.arrived_max), "time", Status::Good, "the latest arrival");
+    let detail = "arrivals that are known to be on disk";
+    found.add("synced until", time(health.synced_until), "time", Status::Good, detail);
+}
+
+/// The budgets that are closest to their limits.
+fn of_limits(found: &mut Findings, budgets: &[budget::Status]) {
+    let Some(first) = budgets.iter().max_by(|a, b| a.ratio.total_cmp(&b.ratio)) else { return };
+    let near = budgets.iter().filter(|status| status.status != Standing::Ok).count();
+    let others = if 1 < near { format!(" and {} more", near - 1) } else { String::new() };
+    let state = match first.status {
+        Standing::Ok => format!("the closest is `{}`", first.name),
+        Standing::Warning => format!("`{}`{others} near the limit: `logq budget status`", first.name),
+        Standing::Exceeded => format!("`{}`{others} over the limit: `logq budget status`", first.name),
+    };
+    let status = Status::attention(first.status != Standing::Ok);
+    found.add("limits", budgets::share(first), "of its limit", status, &state);
 }
 
 fn of_disk(found: &mut Findings, health: &Health) {
