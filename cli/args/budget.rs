@@ -20,6 +20,8 @@ pub(crate) enum BudgetAction {
     Reserve(BudgetReserve),
     /// Book what a call used that something was held for
     Commit(Box<BudgetCommit>),
+    /// Hold more, or for longer, while the call goes on: exit 1 when refused
+    Extend(BudgetExtend),
     /// Let a hold go
     Release(BudgetRelease),
     /// Count the log anew and compare: exit 1 when a counter is wrong
@@ -136,6 +138,21 @@ pub(crate) struct BudgetCommit {
     pub(crate) model: Option<String>,
     #[command(flatten)]
     pub(crate) used: super::Used,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetExtend {
+    /// The hold, as `reserve` printed it
+    pub(crate) hold: String,
+    /// So many tokens more
+    #[arg(long, value_name = "N", required_unless_present_any = ["cost", "ttl"])]
+    pub(crate) tokens: Option<u64>,
+    /// So many US dollars more
+    #[arg(long, value_name = "USD", allow_hyphen_values = true)]
+    pub(crate) cost: Option<String>,
+    /// Until so long from now, if that is later; at most 24h after it was reserved
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ttl: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,8 @@ mod budgets;
 #[cfg(test)]
 mod budgets_crash;
 #[cfg(test)]
+mod budgets_time;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod faults;

@@ -10,6 +10,8 @@ pub(crate) const PERCENT: i64 = 1_000_000;
 pub(crate) enum Function {
     /// Rows, or present values.
     Count,
+    /// Calls of models: what each event says in `calls`, else one.
+    Calls,
     /// The exact sum.
     Sum,
     /// The exact mean.
@@ -49,7 +51,7 @@ pub(crate) enum Function {
 impl Function {
     /// Whether it means something without an argument.
     pub(crate) fn counts_rows(self) -> bool {
-        matches!(self, Self::Count | Self::Share | Self::Rate)
+        matches!(self, Self::Count | Self::Calls | Self::Share | Self::Rate)
     }
 
     /// Whether it is not exact.
@@ -62,6 +64,7 @@ impl Function {
         let lower = name.to_ascii_lowercase();
         Some(match lower.as_str() {
             "count" => Self::Count,
+            "calls" => Self::Calls,
             "sum" => Self::Sum,
             "avg" => Self::Avg,
             "min" => Self::Min,
@@ -101,8 +104,9 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// The names of all functions, for "did you mean".
-pub(crate) const NAMES: [&str; 21] = [
+pub(crate) const NAMES: [&str; 22] = [
     "count",
+    "calls",
     "sum",
     "avg",
     "min",

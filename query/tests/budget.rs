@@ -2,7 +2,7 @@
 
 use logq_engine::budget::{Budget, Measure, Mode, Request, Reservation, Window};
 use logq_engine::{Event, Options, Store};
-use logq_query::{Datum, Query, Session};
+use logq_query::{Datum, Query, Rule, Session};
 
 /// A store with a few budgets, and what a model used of them.
 fn store(dir: &std::path::Path) -> Store {
@@ -146,4 +146,63 @@ fn explain_says_that_no_record_is_read_and_a_snapshot_has_no_counters() {
     let snapshot = store.snapshot().unwrap();
     let error = query.run_on(&snapshot, &Session::default(), 0).unwrap_err();
     assert!(error.to_string().contains("a snapshot of one"), "{error}");
+}
+
+#[test]
+fn a_correction_adds_tokens_and_cost_and_no_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let budgets = store.budgets();
+    let call = |id: &str, response: i64| {
+        let event = Event::ai("chat").model("big").tokens(100, response).field("event_id", id);
+        let event = event.latency(std::time::Duration::from_millis(5));
+        budgets.record(&event).unwrap().id
+    };
+    assert!(call("a", 1).is_some());
+    assert!(call("a", 774).is_some(), "more than before is a correction");
+    assert!(call("a", 774).is_none(), "the same again is nothing");
+    assert!(call("b", 6).is_some());
+    let priced = Event::ai("chat").model("small").tokens(10, 0).field("cost", 0.5).field("calls", 3);
+    budgets.record(&priced).unwrap();
+    drop(budgets);
+    let queries = [
+        "tokens calls(), sum(total_tokens) by model sort model",
+        "tokens by model | sort model | keep model, calls, total_tokens",
+        "usage by model | sort model | keep model, calls, total_tokens, unpriced_calls",
+        "events where kind=ai calls(), sum(response_tokens) by model sort model",
+        "latency count by model sort model",
+        "cost | keep calls, cost_usd, unpriced_calls",
+        "tokens per 1d | keep calls",
+        "tokens by model | top 1 by calls",
+    ];
+    let both = || -> Vec<_> {
+        let lanes = [Rule::ALL.to_vec(), Vec::new()].map(|rules| {
+            let session = Session { rules, ..Session::default() };
+            queries.map(|query| {
+                let answer = Query::parse(query).unwrap().run(&store, &session).unwrap();
+                answer.rows.iter().map(|row| row.cells.clone()).collect::<Vec<_>>()
+            })
+        });
+        assert_eq!(lanes[0], lanes[1]);
+        lanes[0].to_vec()
+    };
+    let before = both();
+    store.seal().unwrap();
+    assert_eq!(both(), before);
+    let row = |query: usize, at: usize| {
+        before[query][at].iter().map(|cell| format!("{cell:?}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        (row(1, 0).as_str(), row(1, 1).as_str()),
+        ("Str(\"big\") Int(2) Int(980)", "Str(\"small\") Int(3) Int(10)")
+    );
+    assert_eq!(
+        (row(2, 0), row(2, 1)),
+        ("Str(\"big\") Int(2) Int(980) Int(2)".into(), "Str(\"small\") Int(3) Int(10) Int(0)".into())
+    );
+    assert_eq!(row(3, 0), "Str(\"big\") Int(2) Int(780)");
+    assert_eq!(row(4, 0), "Str(\"big\") Int(2)", "what took its time once is measured once");
+    assert_eq!(row(5, 0), "Int(5) Cost(500000000) Int(2)");
+    assert_eq!(row(6, 0), "Int(5)");
+    assert!(row(7, 0).starts_with("Str(\"small\") Int(3) "));
 }

@@ -106,6 +106,25 @@ fn a_hold_lives_between_commands_until_it_is_committed_or_released() {
 }
 
 #[test]
+fn a_hold_is_extended_as_far_as_its_budgets_go() {
+    let place = Place::new();
+    limited(&place, "1000");
+    let hold = place.run(["budget", "reserve", "--tokens", "600"]).good().out;
+    let extend = |more: &[&str]| place.run(["budget", "extend", hold.trim()].iter().chain(more));
+    extend(&["--tokens", "400", "--ttl", "1h"]).good();
+    assert_eq!(row(&place, "calls")["held"], 1000);
+    let refused = extend(&["--tokens", "1", "-o", "json"]).ends(1, "refused: budget calls: 1 asked");
+    assert_eq!(refused.json()["extended"], false);
+    assert_eq!(extend(&["--ttl", "2h", "-o", "json"]).good().json()["extended"], true);
+    extend(&[]).ends(2, "--tokens");
+    extend(&["--ttl", "25h"]).ends(2, "24 hours at most");
+    place.run(["budget", "release", hold.trim()]).good();
+    assert_eq!(row(&place, "calls")["held"], 0);
+    extend(&["--tokens", "1"]).ends(2, "this hold is over");
+    assert!(place.run(["budget", "verify"]).good().out.contains("counted: 0 differences"));
+}
+
+#[test]
 fn a_check_is_exit_1_beyond_a_hard_limit_and_holds_nothing() {
     let place = Place::new();
     limited(&place, "100");

@@ -23,6 +23,7 @@ pub(crate) fn run(config: &Config, args: &args::Budget) -> Outcome {
         Some(BudgetAction::Check(args)) => spend::check(config, args),
         Some(BudgetAction::Reserve(args)) => spend::reserve(config, args),
         Some(BudgetAction::Commit(args)) => spend::commit(config, args),
+        Some(BudgetAction::Extend(args)) => spend::extend(config, args),
         Some(BudgetAction::Release(args)) => spend::release(config, args),
         Some(BudgetAction::Verify) => recount(config, false),
         Some(BudgetAction::Rebuild) => recount(config, true),

@@ -1,4 +1,4 @@
-//! `logq budget check`, `reserve`, `commit` and `release`.
+//! `logq budget check`, `reserve`, `extend`, `commit` and `release`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::track::{Used, cost};
 use super::{budgets, is_json, open, print};
-use crate::args::{BudgetCommit, BudgetRelease, BudgetRequest, BudgetReserve};
+use crate::args::{BudgetCommit, BudgetExtend, BudgetRelease, BudgetRequest, BudgetReserve};
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ui;
@@ -45,12 +45,24 @@ fn request(args: &BudgetRequest) -> Outcome<Request> {
         request = request.response_tokens(tokens);
     }
     if let Some(text) = &args.cost {
-        let nanos = u64::try_from(cost(text)?.nanos());
-        let nanos =
-            nanos.map_err(|_| Failure::bad(format!("--cost is more than there is money: `{text}`")))?;
-        request = request.cost(nanos);
+        request = request.cost(nanos(text)?);
     }
     Ok(request)
+}
+
+/// What `--cost` says, in billionths of a dollar.
+fn nanos(text: &str) -> Outcome<u64> {
+    u64::try_from(cost(text)?.nanos())
+        .map_err(|_| Failure::bad(format!("--cost is more than there is money: `{text}`")))
+}
+
+/// What `--ttl` says.
+fn ttl(text: &str) -> Outcome<Duration> {
+    let ns = value::duration_ns(text).and_then(|ns| u64::try_from(ns).ok()).filter(|ns| 0 < *ns);
+    ns.map(Duration::from_nanos).ok_or_else(|| {
+        Failure::bad(format!("--ttl is no length of time: `{text}`"))
+            .help("a number with a unit: 90s, 10m, 2h")
+    })
 }
 
 /// Dollars, or a number.
@@ -147,12 +159,7 @@ pub(super) fn check(config: &Config, args: &BudgetRequest) -> Outcome {
 /// Holds what a call may use, for whoever knows the hold's name.
 pub(super) fn reserve(config: &Config, args: &BudgetReserve) -> Outcome {
     let json = is_json(config, "reserve")?;
-    let ttl = value::duration_ns(&args.ttl).and_then(|ns| u64::try_from(ns).ok()).filter(|ns| 0 < *ns);
-    let Some(ttl) = ttl else {
-        return Err(Failure::bad(format!("--ttl is no length of time: `{}`", args.ttl))
-            .help("a number with a unit: 90s, 10m, 2h"));
-    };
-    let request = request(&args.request)?.ttl(Duration::from_nanos(ttl));
+    let request = request(&args.request)?.ttl(ttl(&args.ttl)?);
     let store = open(config, true)?;
     let budgets = budgets(config, &store);
     match budgets.reserve_detached(&request)? {
@@ -223,6 +230,32 @@ pub(super) fn commit(config: &Config, args: &BudgetCommit) -> Outcome {
         print("{\"id\":null}\n")?;
     }
     Ok(Exit::Done)
+}
+
+/// Holds more, or for longer.
+pub(super) fn extend(config: &Config, args: &BudgetExtend) -> Outcome {
+    let json = is_json(config, "extend")?;
+    let hold = hold(&args.hold)?;
+    let mut more = Request::new().tokens(args.tokens.unwrap_or(0));
+    if let Some(text) = &args.cost {
+        more = more.cost(nanos(text)?);
+    }
+    if let Some(text) = &args.ttl {
+        more = more.ttl(ttl(text)?);
+    }
+    let store = open(config, false)?;
+    let refused = budgets(config, &store).extend_detached(hold, &more).map_err(of_hold)?;
+    if json {
+        let object = json!({"extended": refused.is_none(), "refused": refused.as_ref().map(refused_json)});
+        print(&format!("{}\n", ui::plain_json(&object.to_string())))?;
+    }
+    Ok(match refused {
+        Some(refused) => {
+            say_refused(config, &refused);
+            Exit::No
+        }
+        None => Exit::Done,
+    })
 }
 
 /// Lets a hold go.

@@ -27,6 +27,8 @@ use crate::snapshot::{Cache, Snapshot};
 
 /// How long plain appends may stay out of the counters while budgets are in use, in nanoseconds.
 pub(super) const LAG: i64 = 100_000_000;
+/// A clock that is so far behind was set back, and did not only drift, in nanoseconds.
+const BACK_MIN: i64 = 2_000_000_000;
 /// A fold of more ops than this is written down as a new table.
 const OPS_MAX: usize = 1024;
 /// Runs of records beyond the position; with more the log is looked at to close the gaps.
@@ -470,6 +472,19 @@ impl Txn<'_> {
         let hold = Arc::new(hold);
         self.own.insert(hold.id, Arc::clone(&hold));
         self.apply(&Op::Hold(hold));
+    }
+
+    /// Remembers a hold of a guard of this process as it is now.
+    pub(super) fn keep_own(&mut self, id: u64) {
+        if let Some(hold) = self.state.holds.get(&id) {
+            self.own.insert(id, Arc::clone(hold));
+        }
+    }
+
+    /// Whether the machine's clock is so far behind that of the counters that somebody has set it back, and that was not said.
+    pub(super) fn is_set_back(&self) -> Option<i64> {
+        let behind = self.state.now.saturating_sub(self.clock);
+        (BACK_MIN <= behind && self.state.back != Some(self.state.now)).then_some(behind)
     }
 
     /// Frees a hold, if there is one.

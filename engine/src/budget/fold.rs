@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use super::op::Op;
 use super::record::{self, Kind};
 use super::state::{Rules, State};
-use super::usage::{FIELDS, Usage};
+use super::usage::{USAGE_FIELDS, Usage};
 use crate::error::Result;
 use crate::predicate::{Predicate, Test};
 use crate::record_id::RecordId;
@@ -20,7 +20,7 @@ use crate::value::Value;
 /// What a fold found: ops in the order in which they are to be applied.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Holds come first, since what frees one may be found before it.
+    /// Holds come first, then what extends one, since what frees one may be found before it.
     holds: Vec<Op>,
     /// Usage with its time and record.
     booked: Vec<(i64, RecordId, Op)>,
@@ -85,9 +85,9 @@ const COLUMNS: [&str; 7] =
     ["calls", "event_id", record::KIND, record::HOLD, record::DATA, record::UNTIL, "_import"];
 
 fn scan(rules: &Rules, range: TimeRange, after: Option<Position>) -> Scan {
-    let usage = FIELDS.iter().map(|&field| Predicate::field(field, Test::Number));
+    let usage = USAGE_FIELDS.iter().map(|&field| Predicate::field(field, Test::Number));
     let own = Predicate::field(record::KIND, Test::Exists);
-    let columns = FIELDS.iter().chain(&COLUMNS).map(|&name| name.to_owned());
+    let columns = USAGE_FIELDS.iter().chain(&COLUMNS).map(|&name| name.to_owned());
     let mut columns: Vec<String> = columns.collect();
     let more: Vec<String> = rules.fields.iter().filter(|field| !columns.contains(field)).cloned().collect();
     columns.extend(more);
@@ -102,7 +102,7 @@ fn each(
     known: &dyn Fn(RecordId) -> bool,
     keep: &mut dyn FnMut(i64, RecordId, Op),
 ) -> Result<(Vec<Op>, Vec<Op>)> {
-    let (mut holds, mut last) = (Vec::new(), Vec::new());
+    let (mut holds, mut longer, mut last) = (Vec::new(), Vec::new(), Vec::new());
     for part in snapshot.parts(scan)? {
         part.scan(&mut |batch| {
             for at in 0..batch.len() {
@@ -116,6 +116,7 @@ fn each(
                 }
                 match record::read(rules, time, &get) {
                     Some(Kind::Hold(hold)) => holds.push(Op::Hold(hold)),
+                    Some(Kind::Extend(op)) => longer.push(op),
                     Some(Kind::Release(hold)) => last.push(Op::Free(hold)),
                     Some(Kind::Alert(ops)) => last.extend(ops),
                     None => {}
@@ -132,6 +133,7 @@ fn each(
             ControlFlow::Continue(())
         })?;
     }
+    holds.append(&mut longer);
     Ok((holds, last))
 }
 

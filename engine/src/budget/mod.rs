@@ -15,7 +15,7 @@
 //! table, desk  the file that processes share, and the lock under which they change it
 //! record, fold what the log says about budgets
 //! alert        thresholds
-//! spend        reservations
+//! spend, extend reservations
 //! ```
 //!
 //! What always holds: what a hard budget has admitted and what was used stay within its limit, but for what calls
@@ -26,6 +26,7 @@ mod alert;
 mod counter;
 mod definition;
 mod desk;
+mod extend;
 mod fold;
 mod op;
 mod record;
@@ -45,17 +46,21 @@ pub use self::request::{Refused, Remaining, Request, Verdict};
 pub use self::spend::{Committed, Detached, Guard, HoldId, Reservation};
 pub use self::state::GROUPS_MAX;
 pub use self::status::{Difference, Standing, Status};
+pub use self::usage::{TOKEN_FIELDS, USAGE_FIELDS, calls};
 pub use self::window::Window;
 
 use self::desk::{Desk, Txn};
-use self::op::{Add, Owner};
+use self::op::{Add, Op, Owner};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
 use crate::format::name::FileName;
 use crate::gap::Gap;
+use crate::level::Level;
 use crate::maintenance::keeper::Keeper;
 use crate::slot;
 use crate::snapshot::Cache;
+use crate::value::Value;
 use crate::writer::Writer;
 
 /// The budgets of a store. Clones share everything.
@@ -160,7 +165,12 @@ impl Budgets {
 
     /// Runs a transaction, and the callbacks of what it raised.
     fn with<T>(&self, act: impl FnOnce(&mut Txn<'_>) -> Result<T>) -> Result<(T, Vec<Alert>)> {
-        let (value, alerts) = self.shared.desk.with(act)?;
+        let (value, alerts) = self.shared.desk.with(|txn| {
+            if let Some(behind) = txn.is_set_back() {
+                self.tell_set_back(txn, behind)?;
+            }
+            act(txn)
+        })?;
         if !alerts.is_empty() {
             let callbacks = self.shared.callbacks.lock().unwrap_or_else(PoisonError::into_inner).clone();
             for alert in &alerts {
@@ -168,6 +178,23 @@ impl Budgets {
             }
         }
         Ok((value, alerts))
+    }
+
+    /// Says in the log, once for each time, that the clock of the machine was set back. Counters go on by the time that they
+    /// had come to, so that no window begins again.
+    fn tell_set_back(&self, txn: &mut Txn<'_>, behind: i64) -> Result<()> {
+        let now = txn.now();
+        let message =
+            "the clock was set back: budgets go by the time that it had come to, until it gets there again";
+        let event = Event::system("clock_backward", message)
+            .level(Level::Warn)
+            .field("source", "budget")
+            .field("behind", Value::Duration(behind))
+            .field("until", Value::Time(now));
+        let id = self.writer()?.append(&event)?;
+        txn.apply(&Op::Back(now));
+        txn.apply(&Op::Seen(id));
+        Ok(())
     }
 
     /// Takes in what was appended since somebody last looked, if that is a while ago or `now` says so, and raises

@@ -13,6 +13,8 @@
 //!   7 armed    budget (varint), group, millionths (varint)
 //!   8 bucket   budget (varint), group, start, end (zigzag), amount (varint)
 //!   9 known    since (zigzag)
+//!  10 extend   number 8, until (zigzag), adds
+//!  11 back     now (zigzag)
 //! adds         count (varint), then each: budget (varint), group, amount (varint)
 //! group        0 alone, 1 named and a text, 2 the rest
 //! usage        for each number 0, or its value plus one (varint), then calls (varint)
@@ -98,6 +100,14 @@ pub(super) enum Op {
     },
     /// The ids of all events since this time are known.
     Known(i64),
+    /// A hold holds more, and longer.
+    Extend {
+        id: u64,
+        until: i64,
+        adds: Vec<Add>,
+    },
+    /// That the clock was set back while the counters stood at this time was said.
+    Back(i64),
 }
 
 fn put_index(out: &mut Vec<u8>, index: usize) {
@@ -261,6 +271,16 @@ impl Op {
                 out.push(9);
                 put_signed(out, *since);
             }
+            Self::Extend { id, until, adds } => {
+                out.push(10);
+                out.extend_from_slice(&id.to_le_bytes());
+                put_signed(out, *until);
+                put_adds(out, adds);
+            }
+            Self::Back(now) => {
+                out.push(11);
+                put_signed(out, *now);
+            }
         }
     }
 
@@ -294,6 +314,11 @@ impl Op {
                 Self::Bucket { budget, group, bucket: Bucket { span, amount: take(input)? } }
             }
             9 => Self::Known(take_signed(input)?),
+            10 => {
+                let (id, until) = (take_id(input)?, take_signed(input)?);
+                Self::Extend { id, until, adds: take_adds(input)? }
+            }
+            11 => Self::Back(take_signed(input)?),
             _ => return None,
         })
     }
@@ -319,7 +344,9 @@ mod tests {
             Op::Hold(Arc::new(Hold { id: u64::MAX, owner: None, at: 0, until: 1, adds: Vec::new() })),
             Op::Free(9),
             Op::Book { time: i64::MIN, adds: adds.clone(), id: Some(("call-1".into(), usage)) },
-            Op::Book { time: 3, adds, id: None },
+            Op::Book { time: 3, adds: adds.clone(), id: None },
+            Op::Extend { id: 7, until: -1, adds },
+            Op::Back(i64::MIN),
             Op::Seen(RecordId { writer: 3, sequence: 4 }),
             Op::Upto(RecordId { writer: u32::MAX, sequence: u64::MAX }),
             Op::Fired { budget: 1, group: named.clone(), fired: Fired { millionths: 800_000, start: -1 } },

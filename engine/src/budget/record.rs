@@ -35,6 +35,8 @@ pub(super) const TTL_MAX: i64 = 24 * 3_600_000_000_000;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Hold(Arc<Hold>),
+    /// A hold holds more, and longer.
+    Extend(Op),
     Release(u64),
     Alert(Vec<Op>),
 }
@@ -108,13 +110,7 @@ pub(super) fn group_name(group: &Group) -> Option<&str> {
 
 /// The event of a hold.
 pub(super) fn hold_event(rules: &Rules, hold: &Hold, fields: &[(String, String)], tokens: u64) -> Event {
-    let mut data = String::new();
-    for add in &hold.adds {
-        if let Some(budget) = rules.budgets.get(add.budget) {
-            let (amount, group) = (add.amount.to_string(), group_text(&add.group));
-            put_line(&mut data, &["add", &amount, &budget.name, &group]);
-        }
-    }
+    let mut data = add_lines(rules, &hold.adds);
     for (field, value) in fields {
         put_line(&mut data, &["field", field, value]);
     }
@@ -125,6 +121,29 @@ pub(super) fn hold_event(rules: &Rules, hold: &Hold, fields: &[(String, String)]
     event.set_own(UNTIL, Value::Time(hold.until));
     event.set_own(DATA, Value::Str(&data));
     event
+}
+
+/// The event of an extension of a hold until `until`.
+pub(super) fn extend_event(rules: &Rules, id: u64, until: i64, adds: &[Add], tokens: u64) -> Event {
+    let message = format!("a hold is extended, by {tokens} tokens");
+    let mut event = Event::system("budget_extend", &message).field("source", "budget");
+    event.set_own(KIND, Value::Str("extend"));
+    event.set_own(HOLD, Value::Str(&number(id)));
+    event.set_own(UNTIL, Value::Time(until));
+    event.set_own(DATA, Value::Str(&add_lines(rules, adds)));
+    event
+}
+
+/// Amounts as lines of data.
+fn add_lines(rules: &Rules, adds: &[Add]) -> String {
+    let mut data = String::new();
+    for add in adds {
+        if let Some(budget) = rules.budgets.get(add.budget) {
+            let (amount, group) = (add.amount.to_string(), group_text(&add.group));
+            put_line(&mut data, &["add", &amount, &budget.name, &group]);
+        }
+    }
+    data
 }
 
 /// The event of a release.
@@ -175,7 +194,7 @@ pub(super) fn read<'v>(rules: &Rules, time: i64, get: &impl Fn(&str) -> Option<V
     };
     let place = |name: &str| rules.budgets.iter().position(|budget| budget.name == name);
     match kind {
-        "hold" => {
+        "hold" | "extend" => {
             let Some(Value::Time(until)) = get(UNTIL) else { return None };
             let adds = lines(data).filter_map(|line| match line.as_slice() {
                 [kind, amount, budget, group] if kind == "add" => Some(Add {
@@ -185,8 +204,11 @@ pub(super) fn read<'v>(rules: &Rules, time: i64, get: &impl Fn(&str) -> Option<V
                 }),
                 _ => None,
             });
-            let hold = Hold { id: hold_of(get)?, owner: None, at: time, until, adds: adds.collect() };
-            Some(Kind::Hold(Arc::new(hold)))
+            let (id, adds) = (hold_of(get)?, adds.collect());
+            Some(match kind {
+                "hold" => Kind::Hold(Arc::new(Hold { id, owner: None, at: time, until, adds })),
+                _ => Kind::Extend(Op::Extend { id, until, adds }),
+            })
         }
         "release" => Some(Kind::Release(hold_of(get)?)),
         "alert" => {
@@ -222,7 +244,10 @@ mod tests {
         let named = [("model".to_owned(), "x\\\ty".to_owned())];
         let event = hold_event(&rules, &hold, &named, 12);
         let get = |name: &str| event.get(name);
-        assert_eq!(read(&rules, 10, &get), Some(Kind::Hold(Arc::new(hold))));
+        let more = Op::Extend { id: 255, until: 30, adds: hold.adds.clone() };
+        assert_eq!(read(&rules, 10, &get), Some(Kind::Hold(Arc::new(hold.clone()))));
+        let longer = extend_event(&rules, 255, 30, &hold.adds, 12);
+        assert_eq!(read(&rules, 10, &|name: &str| longer.get(name)), Some(Kind::Extend(more)));
         let Some(Value::Str(data)) = event.get(DATA) else { panic!("a hold has data") };
         assert_eq!(fields(data), named);
         assert_eq!(event.get(HOLD), Some(Value::Str("00000000000000ff")));

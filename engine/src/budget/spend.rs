@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use super::desk::Txn;
 use super::op::{Add, Hold, Op};
 use super::request::{Refused, Remaining, Request, Verdict};
-use super::usage::{FIELDS, Usage};
+use super::usage::{USAGE_FIELDS, Usage};
 use super::{Alert, Budgets, Mode, alert, record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -40,10 +40,10 @@ pub enum Reservation {
 #[derive(Debug)]
 #[must_use = "a guard that is dropped lets its reservation go"]
 pub struct Guard {
-    budgets: Budgets,
-    id: u64,
+    pub(super) budgets: Budgets,
+    pub(super) id: u64,
     at: i64,
-    fields: Vec<(String, String)>,
+    pub(super) fields: Vec<(String, String)>,
     beyond: Vec<Refused>,
     settled: bool,
 }
@@ -59,7 +59,7 @@ pub struct Committed {
 
 /// The name of a detached reservation: 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HoldId(u64);
+pub struct HoldId(pub(super) u64);
 
 /// A reservation that belongs to no process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ fn field<'r>(request: &'r Request, name: &str) -> Option<Value<'r>> {
 }
 
 /// The budgets that so much goes beyond.
-fn beyond(txn: &mut Txn<'_>, adds: &[Add]) -> Vec<Refused> {
+pub(super) fn beyond(txn: &mut Txn<'_>, adds: &[Add]) -> Vec<Refused> {
     let rules = Arc::clone(&txn.state.rules);
     let now = txn.now();
     let mut found = Vec::new();
@@ -182,7 +182,7 @@ fn beyond(txn: &mut Txn<'_>, adds: &[Add]) -> Vec<Refused> {
     found
 }
 
-fn refused(beyond: &[Refused]) -> Option<Refused> {
+pub(super) fn refused(beyond: &[Refused]) -> Option<Refused> {
     beyond.iter().find(|one| one.mode == Mode::Hard).cloned()
 }
 
@@ -442,7 +442,8 @@ impl Budgets {
             return Ok(Some(*booked));
         }
         let literal = Literal::Text(id.to_owned());
-        let columns = FIELDS.iter().map(|&name| name.to_owned()).chain(["calls".into(), "_import".into()]);
+        let columns =
+            USAGE_FIELDS.iter().map(|&name| name.to_owned()).chain(["calls".into(), "_import".into()]);
         let scan = Scan {
             range: TimeRange { from: Some(from), until: None },
             predicate: Predicate::field("event_id", Test::Compare(Comparison::Eq, literal)),
@@ -461,7 +462,7 @@ impl Budgets {
     }
 
     /// What the log of the last day says of a detached reservation.
-    fn find(&self, hold: HoldId) -> Result<Past> {
+    pub(super) fn find(&self, hold: HoldId) -> Result<Past> {
         let core = &self.shared.desk.core;
         let from = self.shared.desk.now().saturating_sub(record::TTL_MAX.saturating_mul(2));
         let literal = Literal::Text(hold.to_string());
@@ -480,6 +481,7 @@ impl Budgets {
             let past = past.get_or_insert_default();
             match (get(record::KIND), get(record::DATA)) {
                 (Some(Value::Str("hold")), Some(Value::Str(data))) => past.fields = record::fields(data),
+                (Some(Value::Str("extend")), _) => {}
                 (Some(Value::Str("release")), _) => past.released = true,
                 _ => past.committed = true,
             }
@@ -493,10 +495,10 @@ impl Budgets {
 
 /// What became of a detached reservation.
 #[derive(Debug, Default)]
-struct Past {
-    fields: Vec<(String, String)>,
-    released: bool,
-    committed: bool,
+pub(super) struct Past {
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) released: bool,
+    pub(super) committed: bool,
 }
 
 /// A row of a scan, by the names of its columns.
@@ -523,7 +525,7 @@ fn each_row(
 }
 
 /// What a reservation holds: budgets of which nothing is asked are not in it.
-fn held(mut adds: Vec<Add>) -> Vec<Add> {
+pub(super) fn held(mut adds: Vec<Add>) -> Vec<Add> {
     adds.retain(|add| 0 < add.amount);
     adds
 }
@@ -539,8 +541,9 @@ fn next_id(vfs: &dyn crate::io::Vfs) -> u64 {
 fn correction(event: &Event, more: &Usage) -> Event {
     let mut fixed = Event::new();
     for (name, value) in event.fields() {
-        let text = matches!(name, "prompt" | "response");
-        if text || name == "calls" || FIELDS.contains(&name) {
+        // What was said, and how long it took, is measured once.
+        let once = matches!(name, "prompt" | "response" | "message" | "latency" | "ttft");
+        if once || name == "calls" || USAGE_FIELDS.contains(&name) {
             continue;
         }
         match name.starts_with('_') {
@@ -548,7 +551,7 @@ fn correction(event: &Event, more: &Usage) -> Event {
             false => fixed.set(name, value),
         }
     }
-    for (name, number) in FIELDS.iter().zip(more.numbers) {
+    for (name, number) in USAGE_FIELDS.iter().zip(more.numbers) {
         let Some(number) = number else { continue };
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         fixed.set(name, if *name == "cost" { Value::Cost(number) } else { Value::Int(number) });

@@ -135,6 +135,8 @@ pub(super) struct State {
     ids_order: VecDeque<Box<str>>,
     /// Since when all ids are known.
     pub(super) ids_since: i64,
+    /// Where the counters' clock stood when it was last said that the machine's was set back.
+    pub(super) back: Option<i64>,
 }
 
 impl State {
@@ -150,6 +152,7 @@ impl State {
             ids: HashMap::new(),
             ids_order: VecDeque::new(),
             ids_since: i64::MAX,
+            back: None,
         })
     }
 
@@ -260,6 +263,8 @@ impl State {
                 self.with(*budget, group, |counter, _| counter.restore(*bucket));
             }
             Op::Known(since) => self.ids_since = *since,
+            Op::Extend { id, until, adds } => self.extend(*id, *until, adds),
+            Op::Back(now) => self.back = Some(*now),
         }
     }
 
@@ -281,6 +286,20 @@ impl State {
             }
         }
         self.holds.insert(hold.id, hold);
+    }
+
+    /// Makes a hold hold more, and longer. One that is gone stays gone.
+    fn extend(&mut self, id: u64, until: i64, more: &[Add]) {
+        let Some(mut hold) = self.holds.remove(&id) else { return };
+        let longer = Arc::make_mut(&mut hold);
+        longer.until = longer.until.max(until);
+        for add in more {
+            let (budget, group) = (add.budget, self.group(add.budget, &add.group));
+            let held = Held { id, at: longer.at, amount: add.amount };
+            self.with(budget, &group, |counter, _| counter.held.push(held));
+            longer.adds.push(Add { budget, group, amount: add.amount });
+        }
+        self.holds.insert(id, hold);
     }
 
     fn free(&mut self, id: u64) {
@@ -337,6 +356,7 @@ impl State {
         self.holds = old.holds.into_values().map(moved).collect();
         (self.now, self.taken) = (old.now, old.taken);
         (self.ids, self.ids_order, self.ids_since) = (old.ids, old.ids_order, old.ids_since);
+        self.back = old.back;
         all
     }
 
@@ -367,6 +387,7 @@ impl State {
             ops.push(Op::Book { time: 0, adds: Vec::new(), id: Some((id.clone(), usage)) });
         }
         ops.push(Op::Known(self.ids_since));
+        ops.extend(self.back.map(Op::Back));
         ops
     }
 

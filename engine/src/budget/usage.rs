@@ -5,25 +5,46 @@ use crate::value::{self, Value};
 
 use super::definition::Measure;
 
-/// The fields that carry usage. An event with a number in one of them counts.
-pub(super) const FIELDS: [&str; 7] = [
+/// The fields that carry token counts. An event with a number in one of them is a token event.
+pub const TOKEN_FIELDS: [&str; 6] = [
     "prompt_tokens",
     "response_tokens",
     "total_tokens",
     "cached_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
-    "cost",
 ];
 const PROMPT: usize = 0;
 const RESPONSE: usize = 1;
 const TOTAL: usize = 2;
-const COST: usize = 6;
+const COST: usize = TOKEN_FIELDS.len();
 
-/// The numbers of one event, in the order of [`FIELDS`]; money in billionths of a US dollar. What is negative is 0.
+/// The fields that carry usage: those of tokens, and `cost`. An event with a number in one of them counts.
+pub const USAGE_FIELDS: [&str; COST + 1] = {
+    let mut fields = ["cost"; COST + 1];
+    let mut at = 0;
+    while at < COST {
+        fields[at] = TOKEN_FIELDS[at];
+        at += 1;
+    }
+    fields
+};
+
+/// The calls of models that an event stands for, by what it says in `calls`: a whole number, at least 0; an event that says
+/// nothing, or no number, stands for one. A correction says 0.
+///
+/// ```
+/// use logq_engine::{Value, budget::calls};
+/// assert_eq!((calls(None), calls(Some(Value::Int(0))), calls(Some(Value::Str("12")))), (1, 0, 12));
+/// ```
+pub fn calls(said: Option<Value<'_>>) -> u64 {
+    said.and_then(|value| whole(value, 0)).unwrap_or(1)
+}
+
+/// The numbers of one event, in the order of [`USAGE_FIELDS`]; money in billionths of a US dollar. What is negative is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
-    pub(super) numbers: [Option<u64>; FIELDS.len()],
+    pub(super) numbers: [Option<u64>; USAGE_FIELDS.len()],
     /// Calls that the event stands for: 1, or what it says itself. A correction stands for none.
     pub(super) calls: u64,
 }
@@ -54,13 +75,13 @@ impl Usage {
     /// The usage of an event, by its fields; `None` when it carries none.
     pub(super) fn read<'v>(mut get: impl FnMut(&str) -> Option<Value<'v>>) -> Option<Self> {
         let mut usage = Self::default();
-        for (at, (number, field)) in usage.numbers.iter_mut().zip(FIELDS).enumerate() {
+        for (at, (number, field)) in usage.numbers.iter_mut().zip(USAGE_FIELDS).enumerate() {
             *number = get(field).and_then(|value| whole(value, if at == COST { 9 } else { 0 }));
         }
         if usage.numbers.iter().all(Option::is_none) {
             return None;
         }
-        usage.calls = get("calls").and_then(|value| whole(value, 0)).unwrap_or(1);
+        usage.calls = calls(get("calls"));
         Some(usage)
     }
 

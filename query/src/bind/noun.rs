@@ -233,7 +233,11 @@ impl Binder {
             self.problems.push(problem.help("give both ranges a start: `today vs yesterday`"));
         }
         let nothing = |measure: &Measure| match measure.function {
-            Function::Count | Function::Distinct | Function::ApproxDistinct | Function::Rate => Datum::Int(0),
+            Function::Count
+            | Function::Calls
+            | Function::Distinct
+            | Function::ApproxDistinct
+            | Function::Rate => Datum::Int(0),
             Function::Share => Datum::Float(0.0),
             Function::Sum if measure.nothing == Nothing::Zero => Datum::Int(0),
             _ => Datum::Missing,

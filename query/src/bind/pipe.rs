@@ -112,7 +112,7 @@ impl Binder {
         let function =
             self.schema.measures.iter().find(|(name, _)| *name == main).map(|(_, function)| *function)?;
         let function = match function {
-            Function::Count | Function::Sum => Function::Sum,
+            Function::Count | Function::Calls | Function::Sum => Function::Sum,
             Function::Min | Function::Max => function,
             _ => {
                 let message = format!("`{main}` cannot be added up over the groups of `{}`", key.text);
@@ -170,7 +170,10 @@ impl Binder {
         };
         let have = |name: &String| self.schema.columns.contains(name);
         let zero = |function: &Function| {
-            matches!(function, Function::Count | Function::Sum | Function::Share | Function::Rate)
+            matches!(
+                function,
+                Function::Count | Function::Calls | Function::Sum | Function::Share | Function::Rate
+            )
         };
         let measures = self.schema.measures.iter();
         let zeros = measures.filter(|(_, function)| zero(function)).map(|(name, _)| name.clone()).collect();

@@ -18,7 +18,7 @@ use crate::calendar::Bucket;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::functions::Function;
-use crate::plan::{Condition, Group, Measure, Nothing, Operation};
+use crate::plan::{Arith, Condition, Group, Measure, Nothing, Operation};
 
 /// The group of a row whose group is not known yet: no table numbers so many.
 const NO_GROUP: u32 = u32::MAX;
@@ -61,7 +61,10 @@ impl<'p> Grouping<'p> {
         let bucket_column = (group.per.is_some() && !of_records).then(|| slot(&mut names, "time"));
         let compiled = (!filter.is_empty()).then(|| compile(filter, &mut names));
         let input = |measure: &Measure| Input {
-            argument: measure.argument.as_ref().map(|argument| Bound::new(argument, &mut names)),
+            argument: match (measure.function, &measure.argument) {
+                (Function::Calls, None) => Some(Bound::new(&Arith::Field("calls".to_owned()), &mut names)),
+                (_, argument) => argument.as_ref().map(|argument| Bound::new(argument, &mut names)),
+            },
             condition: measure.condition.as_ref().map(|condition| condition.predicate.compile(&mut names)),
         };
         let measures = group.measures.iter().map(input).collect();

@@ -228,6 +228,7 @@ impl Display for Measure {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let function = match self.function {
             Function::Count => "count".to_owned(),
+            Function::Calls => "calls".to_owned(),
             Function::Sum => "sum".to_owned(),
             Function::Avg => "avg".to_owned(),
             Function::Min => "min".to_owned(),

@@ -3,9 +3,10 @@
 //! A reported 0 is 0. A call that has no price is counted as unpriced and adds nothing, so that a group of such calls has
 //! no cost, which is not a cost of 0.
 
+use logq_engine::budget::USAGE_FIELDS;
 use logq_engine::{Predicate, Test};
 
-use super::{BASE, Noun, Shape, condition, count, measure, tokens};
+use super::{BASE, Noun, Shape, calls, condition, measure};
 use crate::functions::Function;
 use crate::plan::{Condition, Measure, Nothing};
 
@@ -26,20 +27,18 @@ pub(super) const USAGE: Noun = Noun {
 };
 
 fn filter() -> Option<Condition> {
-    let mut fields = tokens::COUNTS.to_vec();
-    fields.push("cost");
-    let any = fields.iter().map(|&field| Predicate::field(field, Test::Number)).collect();
+    let any = USAGE_FIELDS.iter().map(|&field| Predicate::field(field, Test::Number)).collect();
     let label = "(prompt_tokens exists or response_tokens exists or total_tokens exists or cached_tokens exists \
                  or cache_write_tokens exists or reasoning_tokens exists or cost exists)";
-    Some(condition(Predicate::Or(any), &fields, label))
+    Some(condition(Predicate::Or(any), &USAGE_FIELDS, label))
 }
 
 fn with_money(sums: &[&str]) -> Vec<Measure> {
     let priced = Predicate::field("cost", Test::Number);
     let unpriced = condition(Predicate::Not(Box::new(priced)), &["cost"], "cost missing");
-    let mut measures = vec![count("calls")];
+    let mut measures = vec![calls("calls")];
     measures.extend(sums.iter().map(|field| measure(Function::Sum, field, field, Nothing::Zero)));
     measures.push(measure(Function::Sum, "cost", "cost_usd", Nothing::ZeroOfNoRows));
-    measures.push(Measure { condition: Some(unpriced), ..count("unpriced_calls") });
+    measures.push(Measure { condition: Some(unpriced), ..calls("unpriced_calls") });
     measures
 }

@@ -156,8 +156,17 @@ fn condition(predicate: Predicate, fields: &[&str], label: &'static str) -> Cond
 }
 
 fn count(name: &str) -> Measure {
+    of_rows(Function::Count, name)
+}
+
+/// How many calls of models the events stand for.
+fn calls(name: &str) -> Measure {
+    of_rows(Function::Calls, name)
+}
+
+fn of_rows(function: Function, name: &str) -> Measure {
     Measure {
-        function: Function::Count,
+        function,
         argument: None,
         condition: None,
         name: name.to_owned(),

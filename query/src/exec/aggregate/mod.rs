@@ -6,6 +6,7 @@
 mod approx_distinct;
 mod approx_quantile;
 mod avg;
+mod calls;
 mod count;
 mod distinct;
 mod edge;
@@ -137,6 +138,7 @@ trait States: Sized {
 /// The states of one measure, whichever its function.
 pub(super) enum Aggregate {
     Count(count::Count),
+    Calls(calls::Calls),
     Sum(sum::Sum),
     Avg(avg::Avg),
     Extreme(extreme::Extreme),
@@ -156,6 +158,7 @@ macro_rules! each {
     ($aggregate:expr, $states:ident => $body:expr) => {
         match $aggregate {
             Aggregate::Count($states) => $body,
+            Aggregate::Calls($states) => $body,
             Aggregate::Sum($states) => $body,
             Aggregate::Avg($states) => $body,
             Aggregate::Extreme($states) => $body,
@@ -178,6 +181,7 @@ impl Aggregate {
     pub(super) fn new(measure: &Measure, slice: &Slice) -> Self {
         match measure.function {
             Function::Count => Self::Count(count::Count::default()),
+            Function::Calls => Self::Calls(calls::Calls::default()),
             Function::Sum => Self::Sum(sum::Sum::new(measure.nothing == Nothing::Zero)),
             Function::Avg => Self::Avg(avg::Avg::default()),
             Function::Min | Function::Any => Self::Extreme(extreme::Extreme::smallest()),
@@ -222,6 +226,7 @@ impl Aggregate {
             (Self::Count(states), None) => states.count_rows(rows),
             (Self::Share(states), None) => states.count_rows(rows),
             (_, None) => {}
+            (Self::Calls(states), Some(column)) => states.add_column(rows, column),
             (aggregate, Some(column)) => each!(aggregate, states => {
                 for (row, group) in rows.rows.iter().zip(rows.groups) {
                     let row = *row as usize;
@@ -238,6 +243,7 @@ impl Aggregate {
     pub(super) fn update_ints(&mut self, rows: &Rows<'_>, unit: IntUnit, ints: &Ints<'_>) {
         match self {
             Self::Count(states) => states.count_ints(rows, ints),
+            Self::Calls(states) => states.add_ints(rows, unit, ints),
             Self::Sum(states) => states.add_ints(rows, unit, ints),
             Self::Avg(states) => states.add_ints(rows, unit, ints),
             Self::Quantile(states) => states.add_ints(rows, unit, ints),
@@ -275,6 +281,7 @@ impl Aggregate {
         }
         same!(
             Count,
+            Calls,
             Sum,
             Avg,
             Extreme,
