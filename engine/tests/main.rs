@@ -17,6 +17,8 @@ mod forget;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod outbox;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod sealed;

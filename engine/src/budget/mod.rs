@@ -15,6 +15,7 @@
 //! table, desk  the file that processes share, and the lock under which they change it
 //! record, fold what the log says about budgets
 //! alert        thresholds
+//! outbox       alerts on their way to somebody else
 //! spend, extend reservations
 //! ```
 //!
@@ -29,6 +30,7 @@ mod desk;
 mod extend;
 mod fold;
 mod op;
+mod outbox;
 mod record;
 mod request;
 mod spend;
@@ -42,6 +44,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use self::alert::Alert;
 pub use self::definition::{BUDGETS_MAX, Budget, Measure, Mode, Threshold, defaults};
+pub use self::outbox::{Delivered, Failed, Outgoing};
 pub use self::request::{Refused, Remaining, Request, Verdict};
 pub use self::spend::{Committed, Detached, Guard, HoldId, Reservation};
 pub use self::state::GROUPS_MAX;

@@ -61,6 +61,12 @@ pub(crate) enum FileName {
     BudgetTableNew,
     /// Held for one change of the counters.
     BudgetLock,
+    /// Which alerts were delivered.
+    Outbox,
+    /// That, being written.
+    OutboxNew,
+    /// Held by the process that delivers alerts.
+    OutboxLock,
     /// Says that a segment is being taken away for good, so that nobody takes it for a lost one.
     Tombstone { id: u64 },
 }
@@ -115,6 +121,9 @@ impl FileName {
             | Self::BudgetTable
             | Self::BudgetTableNew
             | Self::BudgetLock
+            | Self::Outbox
+            | Self::OutboxNew
+            | Self::OutboxLock
             | Self::Tombstone { .. } => self.folder(store).join(self.to_string()),
             _ => store.join(self.to_string()),
         }
@@ -130,7 +139,10 @@ impl FileName {
             | Self::BudgetDefinitionsNew
             | Self::BudgetTable
             | Self::BudgetTableNew
-            | Self::BudgetLock => store.join(BUDGETS_DIR),
+            | Self::BudgetLock
+            | Self::Outbox
+            | Self::OutboxNew
+            | Self::OutboxLock => store.join(BUDGETS_DIR),
             Self::Segment { day: Some(day), .. } => store.join(ARCHIVE_DIR).join(day.to_string()),
             Self::Segment { .. } | Self::SegmentNew { .. } | Self::Tombstone { .. } => {
                 store.join(SEGMENTS_DIR)
@@ -148,7 +160,10 @@ impl FileName {
             | Self::BudgetDefinitionsNew
             | Self::BudgetTable
             | Self::BudgetTableNew
-            | Self::BudgetLock => format!("{BUDGETS_DIR}/{self}"),
+            | Self::BudgetLock
+            | Self::Outbox
+            | Self::OutboxNew
+            | Self::OutboxLock => format!("{BUDGETS_DIR}/{self}"),
             Self::Segment { day: Some(day), .. } => format!("{ARCHIVE_DIR}/{day}/{self}"),
             Self::Segment { .. } | Self::SegmentNew { .. } | Self::Tombstone { .. } => {
                 format!("{SEGMENTS_DIR}/{self}")
@@ -203,6 +218,9 @@ impl fmt::Display for FileName {
             Self::BudgetTable => f.write_str("table"),
             Self::BudgetTableNew => f.write_str("table.new"),
             Self::BudgetLock => f.write_str("table.lock"),
+            Self::Outbox => f.write_str("outbox"),
+            Self::OutboxNew => f.write_str("outbox.new"),
+            Self::OutboxLock => f.write_str("outbox.lock"),
             Self::Tombstone { id } => write!(f, "{id}.gone"),
         }
     }
