@@ -75,6 +75,11 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// The format of this name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::from_str(name, false).ok()
+    }
+
     /// The word for it on the command line.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -97,6 +102,11 @@ pub(crate) enum Color {
 }
 
 impl Color {
+    /// What this word means.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::from_str(word, false).ok()
+    }
+
     /// The word for it on the command line.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -2,30 +2,67 @@
 //!
 //! Nothing is looked up before a command asks for it, so that `append` starts as fast as it can.
 
+use std::cell::OnceCell;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use logq_engine::Options;
 
 use crate::args::{Color, Output, Shared};
 use crate::exit::{Failure, Outcome};
+use crate::settings::{self, Settings};
 use crate::ui::Ui;
 
 /// The file that marks a directory as a store.
-const SETTINGS: &str = "logq.toml";
+const SETTINGS: &str = settings::FILE;
 
 /// The settings of one run.
 pub(crate) struct Config {
     typed: Shared,
     pub(crate) ui: Ui,
+    file: OnceCell<Settings>,
 }
 
 impl Config {
     /// The settings that follow from what was typed.
     pub(crate) fn new(typed: Shared) -> Self {
-        let ui = Ui::new(typed.color.unwrap_or(Color::Auto));
-        Self { typed, ui }
+        let mut config = Self { ui: Ui::new(Color::Auto), typed, file: OnceCell::new() };
+        config.ui = Ui::new(config.color());
+        config
+    }
+
+    /// The settings file of the store.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub(crate) fn file(&self) -> Outcome<&Settings> {
+        if let Some(read) = self.file.get() {
+            return Ok(read);
+        }
+        let read = Settings::read(&self.store()?)?;
+        Ok(self.file.get_or_init(|| read))
+    }
+
+    /// The options of the store, from its settings file.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub(crate) fn options(&self) -> Outcome<Options> {
+        Ok(self.file()?.options())
+    }
+
+    /// When to use colour. A file that does not read is complained of where its settings matter.
+    fn color(&self) -> Color {
+        let said = || self.file().ok().and_then(|file| file.color);
+        self.typed.color.or_else(said).unwrap_or(Color::Auto)
+    }
+
+    /// The name of the time zone that was typed, else that of the file.
+    fn zone_name(&self) -> Option<String> {
+        let said = || self.file().ok().and_then(|file| file.tz.clone());
+        self.typed.tz.clone().or_else(said)
     }
 
     /// The store that was named on the command line, and no other.
@@ -59,7 +96,8 @@ impl Config {
 
     /// How the answer is written.
     pub(crate) fn output(&self) -> Output {
-        self.typed.output.unwrap_or(Output::Table)
+        let said = || self.file().ok().and_then(|file| file.output);
+        self.typed.output.or_else(said).unwrap_or(Output::Table)
     }
 
     /// Every setting: its name, its value, and where that comes from.
@@ -83,27 +121,33 @@ impl Config {
             }
             None => "the clock".to_owned(),
         };
-        let color = self.typed.color.unwrap_or(Color::Auto);
+        let file = self.file()?;
+        let or_file = |typed: bool, variable_name: &'static str, key: &str| match file.origin(key) {
+            Some(origin) if !typed && variable(variable_name).is_none() => origin,
+            _ => from(typed, variable_name, "the default"),
+        };
         let setting = |name, value, from| Setting { name, value, from };
-        Ok(vec![
+        let mut all = vec![
             setting("store", store.display().to_string(), store_from),
             setting("now", now, from(self.typed.now.is_some(), "LOGQ_NOW", "the default")),
             setting(
                 "tz",
-                self.typed.tz.clone().unwrap_or_else(|| "UTC".to_owned()),
-                from(self.typed.tz.is_some(), "", "the default"),
+                self.zone_name().unwrap_or_else(|| "UTC".to_owned()),
+                or_file(self.typed.tz.is_some(), "", "tz"),
             ),
             setting(
                 "output",
                 self.output().as_str().to_owned(),
-                from(self.typed.output.is_some(), "", "the default"),
+                or_file(self.typed.output.is_some(), "", "output"),
             ),
             setting(
                 "color",
-                color.as_str().to_owned(),
-                from(self.typed.color.is_some(), "NO_COLOR", "the default"),
+                self.color().as_str().to_owned(),
+                or_file(self.typed.color.is_some(), "NO_COLOR", "color"),
             ),
-        ])
+        ];
+        all.extend(file.shown().into_iter().map(|(name, value, from)| setting(name, value, from)));
+        Ok(all)
     }
 
     /// How the answer is written, where that was typed.
@@ -118,10 +162,7 @@ impl Config {
 
     /// The time zone of calendar words and of shown times.
     pub(crate) fn zone(&self) -> Outcome<TimeZone> {
-        match &self.typed.tz {
-            Some(name) => zone(name),
-            None => Ok(TimeZone::UTC),
-        }
+        self.zone_name().map_or(Ok(TimeZone::UTC), |name| zone(&name))
     }
 
     /// The clock of queries, where one was given: nanoseconds since 1970.

@@ -24,6 +24,8 @@ pub(crate) enum BudgetAction {
     Extend(BudgetExtend),
     /// Let a hold go
     Release(BudgetRelease),
+    /// Hand alerts that wait to the command of `alerts.exec` in logq.toml: exit 1 when it fails
+    Deliver,
     /// Count the log anew and compare: exit 1 when a counter is wrong
     Verify,
     /// Count the log anew and go on with that

@@ -27,10 +27,14 @@ pub(crate) fn run(config: &Config, args: &Append) -> Outcome {
         Durability::Interval | Durability::Buffered => logq_engine::Durability::Buffered,
         Durability::Synced => logq_engine::Durability::Synced,
     };
-    let store = Store::open(config.store()?, Options { durability, ..Options::default() })?;
+    let store = Store::open(config.store()?, Options { durability, ..config.options()? })?;
     let parser = EventParser::new(&options, store.now()).map_err(crate::commands::import::failure)?;
     let sink = Sink { writer: store.writer()?, parser, event: Event::new(), args, waiting: Vec::new() };
-    if from_stdin { sink.stream(config.ui, io::stdin().lock()) } else { sink.single(&line) }
+    if !from_stdin {
+        return sink.single(&line);
+    }
+    let _watch = super::budget::deliver_while(config, &store)?;
+    sink.stream(config.ui, io::stdin().lock())
 }
 
 /// The fields as one line of JSON: numbers and truth values stay what they are, everything else is text.

@@ -23,7 +23,7 @@ pub(crate) fn run(config: &Config, args: &args::Backup) -> Outcome {
     if args.verify {
         return verify(shown, &args.dest);
     }
-    let options = Options { create: false, maintain: false, read_only: true, ..Options::default() };
+    let options = Options { create: false, maintain: false, read_only: true, ..config.options()? };
     let store = Store::open(config.store()?, options)?;
     let done = store.backup(&args.dest, args.keep, &mut watch("backup"))?;
     for name in &done.damaged_lists {

@@ -61,7 +61,7 @@ pub(crate) fn undo(config: &Config, id: &str, dry_run: bool) -> Outcome {
 }
 
 fn open(config: &Config, write: bool) -> Outcome<Store> {
-    let options = Options { create: false, maintain: false, read_only: !write, ..Options::default() };
+    let options = Options { create: false, maintain: false, read_only: !write, ..config.options()? };
     Ok(Store::open(config.store()?, options)?)
 }
 

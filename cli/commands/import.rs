@@ -34,7 +34,7 @@ pub(crate) fn run(config: &Config, args: &Import) -> Outcome {
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
         logq_ingest::dry_run(inputs, &options, now, &mut progress).map_err(failure)?
     } else {
-        let store = Store::open(config.store()?, Options::default())?;
+        let store = Store::open(config.store()?, config.options()?)?;
         // On disk when the command ends: a crash before costs no more than importing the rest again.
         let writer = store.writer_with(Durability::Buffered)?;
         let report = logq_ingest::import(&store, &writer, inputs, &options, &mut progress);

@@ -36,10 +36,14 @@ impl Shown {
 /// Does one round; a dry run opens the store for reading.
 pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
     let format = Shown::of(config, "maintain")?;
-    let options = Options { create: false, maintain: false, read_only: args.dry_run, ..Options::default() };
+    let options = Options { create: false, maintain: false, read_only: args.dry_run, ..config.options()? };
     let store = Store::open(config.store()?, options.clone())?;
     let now = config.now()?.unwrap_or_else(|| store.now());
     let upkeep = if args.dry_run { store.plan_upkeep(now)? } else { store.maintain(now)? };
+    if !args.dry_run {
+        config.file()?.define_budgets(&store.budgets())?;
+        super::budget::deliver_after(config);
+    }
     let summary = summary(&upkeep, args.dry_run);
     show(config, format, &upkeep, &summary, args.dry_run.then_some(&options))
 }

@@ -61,6 +61,6 @@ fn print(bytes: &[u8]) -> Outcome {
 
 /// Opens the store for reading: nothing is made or written, so that a store on a read-only disk answers.
 fn open_to_read(config: &Config) -> Outcome<Store> {
-    let options = Options { read_only: true, create: false, ..Options::default() };
+    let options = Options { read_only: true, create: false, ..config.options()? };
     Ok(Store::open(config.store()?, options)?)
 }

@@ -10,7 +10,7 @@ use crate::ui;
 /// Seals everything but the files that writers are filling; waits for another process that maintains the store.
 pub(crate) fn run(config: &Config) -> Outcome {
     let format = Shown::of(config, "seal")?;
-    let options = Options { create: false, maintain: false, ..Options::default() };
+    let options = Options { create: false, maintain: false, ..config.options()? };
     let upkeep = Store::open(config.store()?, options)?.seal()?;
     show(config, format, &upkeep, &summary(&upkeep), None)
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use logq_engine::{Options, Store};
+use logq_engine::Store;
 use logq_loggers::{AiLogger, AiOperation};
 use logq_tokens::{Bucket, Mode, Money, State, Usage};
 
@@ -14,7 +14,8 @@ use crate::ui;
 /// Books the usage. Cost is what was said, else what the built-in prices say; a model without a price is unpriced.
 pub(crate) fn run(config: &Config, args: &args::Track) -> Outcome {
     let used = Used::read(&args.used)?;
-    let store = Store::open(config.store()?, Options::default())?;
+    let store = Store::open(config.store()?, config.options()?)?;
+    config.file()?.define_budgets(&store.budgets())?;
     let logger = AiLogger::new(&store, store.writer_with(logq_engine::Durability::Synced)?).with_budgets()?;
     let ui = config.ui;
     logger.on_alert(move |alert| ui.warn(&alert.to_string()));
@@ -24,6 +25,9 @@ pub(crate) fn run(config: &Config, args: &args::Track) -> Outcome {
         writeln!(out, "{id}")?;
         out.flush()?;
     }
+    // The writer is closed first, so that the slot is free.
+    drop((logger, store));
+    super::budget::deliver_after(config);
     Ok(Exit::Done)
 }
 

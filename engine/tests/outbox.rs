@@ -121,7 +121,7 @@ fn a_process_that_dies_after_a_delivery_repeats_that_one_under_the_same_key() {
             again.push(alert.dedupe_key().to_owned());
             Ok(())
         });
-        assert_eq!(done.unwrap().delivered as usize, 2 - at);
+        assert_eq!(done.unwrap().delivered, 2 - at as u64);
         assert_eq!(again, keys[at..]);
     }
 }

@@ -5,6 +5,7 @@
 //!   for memory systems and caches.
 //! - [`TracingLayer`] takes events and spans of the crate `tracing`; a span with fields `gen_ai.*` becomes a call of a model.
 //!   [`LogBridge`] takes records of the crate `log`.
+//! - [`ExecSink`] hands alerts of budgets to a program.
 //!
 //! Each is cheap to clone and may be used from any thread. What a call promises of durability is that of the writer it
 //! was made with.
@@ -33,6 +34,7 @@
 mod ai;
 #[cfg(feature = "log")]
 mod bridge;
+mod exec;
 #[cfg(feature = "tracing")]
 mod layer;
 mod memory;
@@ -41,6 +43,7 @@ mod system;
 pub use ai::{AiLogger, AiOperation};
 #[cfg(feature = "log")]
 pub use bridge::LogBridge;
+pub use exec::{ExecSink, ExecWatch};
 #[cfg(feature = "tracing")]
 pub use layer::TracingLayer;
 pub use memory::{CacheStatistics, MemoryLogger, MemoryOperation};

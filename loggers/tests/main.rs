@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod adapters;
 #[cfg(test)]
+mod exec;
+#[cfg(test)]
 mod loggers;

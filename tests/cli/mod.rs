@@ -10,6 +10,7 @@ mod forget;
 mod health;
 mod import;
 mod output;
+mod settings;
 mod shell;
 mod suites;
 mod track;

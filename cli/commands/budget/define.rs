@@ -12,9 +12,13 @@ use crate::exit::{Exit, Failure, Outcome};
 
 /// Defines a budget; of one that is there only what was said changes.
 pub(super) fn run(config: &Config, args: &BudgetSet) -> Outcome {
+    if let Some(key) = config.file()?.owns(&args.name).filter(|_| args.remove || args.limit.is_some()) {
+        return Err(Failure::bad(format!("the limit of `{}` stands in logq.toml, as `{key}`", args.name))
+            .help("change it there, or take the line out"));
+    }
     if args.remove {
         let store = open(config, false)?;
-        if !budgets(config, &store).remove(&args.name)? {
+        if !budgets(config, &store)?.remove(&args.name)? {
             return Err(unknown(&store, &args.name));
         }
         return Ok(Exit::Done);
@@ -27,7 +31,7 @@ pub(super) fn run(config: &Config, args: &BudgetSet) -> Outcome {
     let thresholds: Option<Vec<Threshold>> = thresholds.transpose()?;
     let _read = args.limit.as_deref().map(|text| limit(measure(args.measure), text)).transpose()?;
     let store = open(config, true)?;
-    let budgets = budgets(config, &store);
+    let budgets = budgets(config, &store)?;
     let known = budgets.definitions()?.into_iter().find(|budget| budget.name == args.name);
     let mut budget = match (known, window, &args.limit) {
         (Some(budget), _, _) => budget,

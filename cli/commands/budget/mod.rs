@@ -1,6 +1,7 @@
 //! `logq budget`: limits on what is used, from the shell.
 
 mod define;
+mod deliver;
 mod spend;
 
 use std::io::Write as _;
@@ -9,6 +10,7 @@ use logq_engine::budget::{Budgets, Difference};
 use logq_engine::{Durability, ErrorKind, Options, Store};
 use serde_json::{Value, json};
 
+pub(crate) use self::deliver::{after as deliver_after, beside as deliver_while};
 use super::query::Question;
 use crate::args::{self, BudgetAction, Output};
 use crate::config::Config;
@@ -17,6 +19,14 @@ use crate::ui;
 
 /// Does what was asked; without more, says how the budgets stand.
 pub(crate) fn run(config: &Config, args: &args::Budget) -> Outcome {
+    let exit = act(config, args)?;
+    if !matches!(args.action, Some(BudgetAction::Deliver | BudgetAction::Verify)) {
+        deliver::after(config);
+    }
+    Ok(exit)
+}
+
+fn act(config: &Config, args: &args::Budget) -> Outcome {
     match &args.action {
         None | Some(BudgetAction::Status) => status(config),
         Some(BudgetAction::Set(args)) => define::run(config, args),
@@ -25,6 +35,7 @@ pub(crate) fn run(config: &Config, args: &args::Budget) -> Outcome {
         Some(BudgetAction::Commit(args)) => spend::commit(config, args),
         Some(BudgetAction::Extend(args)) => spend::extend(config, args),
         Some(BudgetAction::Release(args)) => spend::release(config, args),
+        Some(BudgetAction::Deliver) => deliver::run(config),
         Some(BudgetAction::Verify) => recount(config, false),
         Some(BudgetAction::Rebuild) => recount(config, true),
     }
@@ -32,15 +43,16 @@ pub(crate) fn run(config: &Config, args: &args::Budget) -> Outcome {
 
 /// The store for a command that writes: what it appends is on disk when it ends.
 fn open(config: &Config, create: bool) -> Outcome<Store> {
-    let options = Options { create, maintain: false, durability: Durability::Synced, ..Options::default() };
+    let options = Options { create, maintain: false, durability: Durability::Synced, ..config.options()? };
     Ok(Store::open(config.store()?, options)?)
 }
 
-/// The budgets of a store, which say each alert that they raise.
-fn budgets(config: &Config, store: &Store) -> Budgets {
+/// The budgets of a store, as its settings define them; they say each alert that they raise.
+fn budgets(config: &Config, store: &Store) -> Outcome<Budgets> {
     let (budgets, ui) = (store.budgets(), config.ui);
+    config.file()?.define_budgets(&budgets)?;
     budgets.on_alert(move |alert| ui.warn(&alert.to_string()));
-    budgets
+    Ok(budgets)
 }
 
 /// JSON, or lines for a person; other forms are refused.
@@ -66,7 +78,7 @@ fn status(config: &Config) -> Outcome {
     let question = Question::new(config, "budget", output)?;
     let store = match open(config, false) {
         Ok(store) => {
-            match budgets(config, &store).refresh() {
+            match budgets(config, &store)?.refresh() {
                 // A store that cannot be written is shown as it is.
                 Err(error) if error.kind() != ErrorKind::Io => return Err(error.into()),
                 _ => {}

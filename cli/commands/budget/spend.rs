@@ -125,7 +125,7 @@ pub(super) fn check(config: &Config, args: &BudgetRequest) -> Outcome {
     let json = is_json(config, "check")?;
     let request = request(args)?;
     let store = open(config, false)?;
-    let verdict = budgets(config, &store).check(&request)?;
+    let verdict = budgets(config, &store)?.check(&request)?;
     if json {
         let list = |all: &[Refused]| all.iter().map(refused_json).collect::<Vec<_>>();
         let object = json!({
@@ -161,7 +161,7 @@ pub(super) fn reserve(config: &Config, args: &BudgetReserve) -> Outcome {
     let json = is_json(config, "reserve")?;
     let request = request(&args.request)?.ttl(ttl(&args.ttl)?);
     let store = open(config, true)?;
-    let budgets = budgets(config, &store);
+    let budgets = budgets(config, &store)?;
     match budgets.reserve_detached(&request)? {
         Ok(held) => {
             let remaining = tokens_left(&held.remaining);
@@ -206,7 +206,7 @@ pub(super) fn commit(config: &Config, args: &BudgetCommit) -> Outcome {
     let hold = hold(&args.hold)?;
     let used = Used::read(&args.used)?;
     let store = open(config, false)?;
-    let budgets: Budgets = budgets(config, &store);
+    let budgets: Budgets = budgets(config, &store)?;
     let known = budgets.reserved(hold).map_err(of_hold)?;
     let or_known = |given: &Option<String>, field: &str| {
         let known = known.iter().rev().find(|(name, _)| name == field).map(|(_, value)| value.clone());
@@ -244,7 +244,7 @@ pub(super) fn extend(config: &Config, args: &BudgetExtend) -> Outcome {
         more = more.ttl(ttl(text)?);
     }
     let store = open(config, false)?;
-    let refused = budgets(config, &store).extend_detached(hold, &more).map_err(of_hold)?;
+    let refused = budgets(config, &store)?.extend_detached(hold, &more).map_err(of_hold)?;
     if json {
         let object = json!({"extended": refused.is_none(), "refused": refused.as_ref().map(refused_json)});
         print(&format!("{}\n", ui::plain_json(&object.to_string())))?;
@@ -263,7 +263,7 @@ pub(super) fn release(config: &Config, args: &BudgetRelease) -> Outcome {
     let json = is_json(config, "release")?;
     let hold = hold(&args.hold)?;
     let store = open(config, false)?;
-    let released = budgets(config, &store).release_detached(hold).map_err(of_hold)?;
+    let released = budgets(config, &store)?.release_detached(hold).map_err(of_hold)?;
     if json {
         print(&format!("{}\n", json!({"released": released})))?;
     }

@@ -285,6 +285,9 @@ pub(crate) fn describe(bytes: &[u8]) -> Option<(Vec<String>, u64)> {
     if bytes.starts_with(&table::MAGIC) {
         return Some(table::describe(bytes));
     }
+    if bytes.starts_with(&outbox::MAGIC) {
+        return Some(outbox::describe(bytes));
+    }
     if !bytes.starts_with(&definition::MAGIC) {
         return None;
     }

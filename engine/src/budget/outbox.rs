@@ -29,7 +29,7 @@ use crate::scan::{Scan, TimeRange};
 use crate::snapshot::{Position, Snapshot};
 use crate::value::Value;
 
-const MAGIC: [u8; 8] = *b"LOGQOUT1";
+pub(super) const MAGIC: [u8; 8] = *b"LOGQOUT1";
 /// A store whose alerts were never delivered begins with those of the last day, in nanoseconds.
 const FIRST_BACK: i64 = 86_400_000_000_000;
 /// The wait after the first failure; it doubles with each further one, in nanoseconds.
@@ -238,6 +238,23 @@ impl Budgets {
     }
 }
 
+/// What an outbox holds, for a human: lines, and how many damaged pieces there are.
+pub(super) fn describe(bytes: &[u8]) -> (Vec<String>, u64) {
+    let Some(outbox) = Outbox::decode(bytes) else {
+        return (vec!["an outbox of alerts, damaged or of a newer version".into()], 1);
+    };
+    let mut lines = vec![format!("outbox of alerts: {} delivered beyond its position", outbox.done.len())];
+    lines.extend(outbox.position.next.iter().map(|(writer, next)| format!("  all before {writer}-{next}")));
+    lines.extend(outbox.done.iter().map(|id| format!("  {id}")));
+    if 0 < outbox.attempts {
+        lines.push(format!(
+            "  {} failed attempts, the next not before {}",
+            outbox.attempts, outbox.not_before
+        ));
+    }
+    (lines, 0)
+}
+
 /// The alerts that were not delivered yet, in the order of their times.
 fn waiting(snapshot: &Snapshot, known: Option<&Outbox>, now: i64) -> Result<Vec<Outgoing>> {
     let alert = Test::Compare(Comparison::Eq, Literal::Text("alert".into()));
@@ -296,6 +313,7 @@ mod tests {
         };
         let bytes = outbox.encode();
         assert_eq!(Outbox::decode(&bytes), Some(outbox));
+        assert_eq!((describe(&bytes).0.len(), describe(&bytes[1..]).1), (5, 1));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;

@@ -1,0 +1,139 @@
+//! `logq.toml`: what it says is heeded, what it cannot say is an error, and alerts reach the command that it names.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{Place, Ran};
+
+/// A store whose settings file says this.
+fn settled(text: &str) -> Place {
+    let place = Place::new();
+    fs::create_dir_all(place.store()).unwrap();
+    fs::write(place.store().join("logq.toml"), text).unwrap();
+    place
+}
+
+fn track(place: &Place, tokens: u64) -> Ran {
+    let tokens = tokens.to_string();
+    let call =
+        ["track", "--operation", "chat", "--model", "gpt-4o", "--response-tokens", "0", "--prompt-tokens"];
+    place.run(call.into_iter().chain([tokens.as_str()]))
+}
+
+/// A script that appends what it reads to a file, or fails while another file is there.
+fn receiver(place: &Place) -> String {
+    let (script, out, stop) = (place.path("receive"), place.path("received"), place.path("stop"));
+    let text = format!(
+        "#!/bin/sh\nif [ -e {stop} ]; then echo 'no route to anybody' >&2; exit 7; fi\nprintf '%s ' \"$1\" >> {out}\ncat >> {out}\n",
+        stop = stop.display(),
+        out = out.display()
+    );
+    place.write("receive", text);
+    let mut allowed = fs::metadata(&script).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut allowed, 0o755);
+    fs::set_permissions(&script, allowed).unwrap();
+    format!("[alerts]\nexec = [\"{}\", \"$(whoami); `id`\"]\n", script.display())
+}
+
+fn received(place: &Place) -> Vec<Value> {
+    let text = fs::read_to_string(place.path("received")).unwrap_or_default();
+    // The argument is what was written, and no shell has read it.
+    let json = |line: &str| serde_json::from_str(line.strip_prefix("$(whoami); `id` ").unwrap()).unwrap();
+    text.lines().map(json).collect()
+}
+
+#[test]
+fn an_alert_reaches_the_command_once_and_again_when_it_failed() {
+    let place = Place::new();
+    let alerts = receiver(&place);
+    fs::create_dir_all(place.store()).unwrap();
+    fs::write(place.store().join("logq.toml"), alerts).unwrap();
+    assert!(track(&place, 10).good().err.is_empty());
+    track(&place, 45_000).good();
+    let [first] = &received(&place)[..] else { panic!("{:?}", received(&place)) };
+    assert_eq!((&first["budget"], &first["threshold"]), (&"hourly".into(), &0.8.into()), "{first}");
+    assert_eq!((&first["used"], &first["limit"]), (&45_010.into(), &50_000.into()));
+    assert!(first["dedupe_key"].as_str().unwrap().starts_with("hourly//"));
+    place.write("stop", "");
+    let failed = track(&place, 10_000).good();
+    assert!(
+        failed.err.contains("was not delivered, attempt 1") && failed.err.contains("no route to anybody"),
+        "{}",
+        failed.err
+    );
+    fs::remove_file(place.path("stop")).unwrap();
+    // The next try is due a second later.
+    let delivered = || place.run(["budget", "deliver", "-o", "json"]).good().json()["delivered"] == 1;
+    while !delivered() {
+        std::thread::yield_now();
+    }
+    let thresholds: Vec<_> = received(&place).iter().map(|alert| alert["threshold"].clone()).collect();
+    assert_eq!(thresholds, [Value::from(0.8), Value::from(1)]);
+    assert_eq!(place.run(["budget", "deliver"]).good().out, "delivered 0 alerts; 0 wait\n");
+}
+
+#[test]
+fn a_command_that_is_not_there_is_named_and_costs_nothing_but_the_alert() {
+    let place = settled("[alerts]\nexec = [\"/nowhere/notify\"]\ntimeout = \"1s\"\n");
+    let ran = track(&place, 60_000).good();
+    assert!(ran.err.contains("`/nowhere/notify` cannot be run"), "{}", ran.err);
+    assert_eq!(place.json("tokens")["rows"][0]["total_tokens"], 60_000);
+    let place = Place::new();
+    track(&place, 1).good();
+    place.run(["budget", "deliver"]).ends(2, "no command takes alerts\nhelp: ");
+}
+
+#[test]
+fn the_limits_of_the_replaced_system_are_heeded_under_its_names() {
+    let place = settled("max_tokens_per_hour = 1000\ntoken_warning_threshold = 0.5\n");
+    assert!(track(&place, 499).good().err.is_empty());
+    assert!(track(&place, 1).good().err.contains("budget hourly: 500 of 1000"));
+    let rows = place.run(["budget", "-o", "json"]).good().json();
+    let limits: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["limit"].as_i64().unwrap()).collect();
+    assert_eq!(limits, [1000, 500_000]);
+    place
+        .run(["budget", "set", "hourly", "--limit", "5"])
+        .ends(2, "stands in logq.toml, as `tokens_per_hour`");
+    place.run(["budget", "set", "daily", "--limit", "5"]).good();
+    fs::write(place.store().join("logq.toml"), "token_monitoring_enabled = false").unwrap();
+    assert_eq!(place.run(["budget", "check", "--tokens", "1"]).good().out, "", "no budget is left");
+}
+
+#[test]
+fn what_the_file_says_is_what_a_command_does() {
+    let place =
+        settled("output = \"json\"\ntz = \"Asia/Tokyo\"\nretain_for = \"1d\"\narchive_after = \"never\"\n");
+    place.run(["append", "message=hello"]).good();
+    assert_eq!(place.run(["events | keep message"]).good().json()["rows"][0]["message"], "hello");
+    assert!(
+        place.run(["-o", "csv", "events | keep message"]).good().out.starts_with("message\n"),
+        "what is typed wins"
+    );
+    place.run(["seal"]).good();
+    let plan = place.run(["--now", "2100-01-01", "maintain", "--dry-run"]).good().json();
+    assert_eq!(plan["steps"][0]["step"], "expire", "{plan}");
+    let shown = place.run(["config"]).good().out;
+    let line = |name: &str| -> Value {
+        let lines = shown.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.into_iter().find(|line| line["name"] == name).unwrap()
+    };
+    assert!(line("retain_for")["from"].as_str().unwrap().ends_with("store/logq.toml"), "{shown}");
+    assert_eq!(
+        (&line("archive_after")["value"], &line("seal_after")["from"]),
+        (&"\"never\"".into(), &"the default".into())
+    );
+    assert_eq!(line("tz")["value"], "Asia/Tokyo");
+}
+
+#[test]
+fn a_file_that_cannot_be_heeded_stops_what_would_not_heed_it() {
+    let place = settled("retain_four = \"1d\"\n");
+    for call in [&["append", "message=x"][..], &["events"], &["maintain"], &["config"]] {
+        let ran = place
+            .run(call)
+            .ends(2, "logq.toml: there is no setting `retain_four`\nhelp: did you mean `retain_for`");
+        assert_eq!(ran.out, "");
+    }
+    assert!(!place.store().join("MANIFEST").exists(), "nothing was made");
+}
