@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod exit;
 mod render;
+mod reports;
 mod settings;
 mod ui;
 mod workload;

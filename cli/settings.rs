@@ -78,6 +78,8 @@ pub(crate) struct Settings {
     warn_at: Option<Threshold>,
     pub(crate) alerts_exec: Option<Vec<String>>,
     alerts_timeout: Option<Duration>,
+    /// Queries by their names.
+    pub(crate) queries: Vec<(String, String)>,
     /// Each key that was found, as it was spelled, with its value as it stands there.
     said: Vec<(&'static str, String, String)>,
 }
@@ -112,6 +114,12 @@ impl Settings {
         })?;
         for (name, value) in &table {
             match value {
+                Value::Table(inner) if name == "queries" => {
+                    for (name, value) in inner {
+                        let query = value.as_str().ok_or_else(|| settings.wrong(name, value, "a query"))?;
+                        settings.queries.push((name.clone(), query.to_owned()));
+                    }
+                }
                 Value::Table(inner) => {
                     for (inner_name, value) in inner {
                         settings.take(&format!("{name}.{inner_name}"), value)?;

@@ -10,6 +10,7 @@ use crate::args::{self, Output};
 use crate::config::Config;
 use crate::exit::{Exit, Outcome};
 use crate::render::{Look, Part};
+use crate::reports;
 use crate::ui;
 
 /// How often a tail looks for new records: below what a person notices.
@@ -32,7 +33,8 @@ pub(crate) fn run(config: &Config, args: &args::Query) -> Outcome {
         (output, _) => output,
     };
     // What is wrong with the question is said before what is wrong with the store.
-    let question = Question::new(config, &args.words.join(" "), output)?;
+    let text = reports::resolve(config, &args.words.join(" "))?;
+    let question = Question::new(config, &text, output)?;
     let store = super::open_to_read(config)?;
     if args.follow {
         return follow(config, &store, &question);

@@ -37,6 +37,16 @@ fn every_example_of_the_reference_is_true() {
 }
 
 #[test]
+fn every_report_of_the_page_about_reports_runs() {
+    let text = page("REPORTS.md");
+    let asked = Asked::new();
+    let lines = blocks(&text, "logq").into_iter().flat_map(str::lines).filter(|line| !line.is_empty());
+    for line in lines {
+        assert_eq!(asked.plainly(line), Ok(()));
+    }
+}
+
+#[test]
 fn every_query_beside_one_of_another_language_runs() {
     let asked = Asked::new();
     let mut problems = Vec::new();

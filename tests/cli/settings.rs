@@ -127,6 +127,33 @@ fn what_the_file_says_is_what_a_command_does() {
 }
 
 #[test]
+fn reports_have_the_names_of_their_page_and_a_store_may_have_its_own() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/REPORTS.md")).unwrap();
+    let rows =
+        page.lines().filter_map(|line| line.strip_prefix("| `@")?.strip_suffix("` |")?.split_once("` | `"));
+    let reports: Vec<_> = rows.map(|(name, query)| (name, query.replace("\\|", "|"))).collect();
+    assert_eq!(reports.len(), 10);
+    let place = settled("[queries]\nmodels = \"tokens by model\"\n");
+    place.run(["budget", "set", "block", "--limit", "2000", "--window", "session:5h"]).good();
+    track(&place, 500).good();
+    for (name, query) in reports {
+        let named = place.run(["-o", "json", &format!("@{name}")]).good().json();
+        if name == "models" {
+            assert_eq!(named["query"], "tokens by model");
+            continue;
+        }
+        assert_eq!(named["query"].as_str(), Some(query.as_str()));
+        assert!(!named["rows"].as_array().unwrap().is_empty(), "{name}: {named}");
+    }
+    let block = &place.json("@block")["rows"][0];
+    // The sum of the day, if the pace of the moment goes on, is a multiple of what was used.
+    assert!(block["projected"].as_f64().unwrap() > 500.0 && block["used"] == 500, "{block}");
+    let cut = place.run(["-o", "json", "@models", "top", "1", "by", "calls"]).good().json();
+    assert_eq!(cut["query"], "tokens by model top 1 by calls");
+    place.run(["@dayly"]).ends(2, "no query has the name `@dayly`\nhelp: there are @models, @daily");
+}
+
+#[test]
 fn a_file_that_cannot_be_heeded_stops_what_would_not_heed_it() {
     let place = settled("retain_four = \"1d\"\n");
     for call in [&["append", "message=x"][..], &["events"], &["maintain"], &["config"]] {
