@@ -5,6 +5,7 @@
 //! or after the verb, so the verb is moved to the front before clap sees the arguments.
 
 mod budget;
+mod export;
 
 use std::ffi::OsString;
 use std::io;
@@ -15,6 +16,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::budget::*;
+pub(crate) use self::export::*;
 use crate::exit::Failure;
 
 /// Ask questions of the logs of AI systems.
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Make a store out of a backup
     Restore(Restore),
+    /// Write what a query gives to files: JSONL, CSV, Parquet
+    Export(Export),
     /// Print a file of a store for a human
     Dump(Dump),
     /// Measure this machine, in a temporary store
@@ -410,7 +414,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &["health", "repair", "export", "upgrade"];
+const RESERVED: &[&str] = &["health", "repair", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]
