@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import datetime, timezone
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # Nothing is left beside the sources.
@@ -71,6 +72,13 @@ def plain(row: dict) -> dict:
     return out
 
 
+def nanoseconds(text: str) -> int:
+    """Nanoseconds since 1970 of a time as logq writes it."""
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    seconds = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp()
+    return int(seconds) * 10**9 + int(f"{fraction:0<9}")
+
+
 def compare(what: str, ours: list[dict], theirs: list[dict]) -> bool:
     ours, theirs = ([plain(row) for row in rows] for rows in (ours, theirs))
     order = lambda row: json.dumps([row.get("key"), row.get("date")])
@@ -108,11 +116,9 @@ def check(logq: Path, duck: Duck, name: str, data: Path, options: str, rest: str
         good &= compare(f"{name}: dates", [{"n": 0}], wrong)
         ids = duck.ask(f"SELECT count(DISTINCT _id) AS n FROM {table}")
         good &= compare(f"{name}: ids", [{"n": summary["rows"]}], ids)
-        # A time is the same to the microsecond, which is as much as DuckDB shows.
-        newest = ours("events | stats max(time) as newest")[0]["newest"].removesuffix("Z")
-        theirs = duck.ask(f"SELECT strftime(max(time)::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%f') AS newest FROM {table}")[0]["newest"]
-        whole, _, fraction = newest.partition(".")
-        good &= compare(f"{name}: times", [{"n": f"{whole}.{fraction[:6]:0<6}"}], [{"n": theirs[:26]}])
+        ends = ours("events | stats min(time) as oldest, max(time) as newest")[0]
+        theirs = duck.ask(f"SELECT epoch_ns(min(time)) AS oldest, epoch_ns(max(time)) AS newest FROM {table}")
+        good &= compare(f"{name}: times", [{end: nanoseconds(text) for end, text in ends.items()}], theirs)
         if rest:
             path = rest.replace('"', '""')
             good &= compare(
