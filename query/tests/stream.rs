@@ -69,7 +69,7 @@ fn a_stream_gives_every_row_once_and_in_order_whatever_its_memory() {
 fn a_stream_stops_when_its_visitor_does_and_warns_as_an_answer_does() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
-    let session = Session { memory_max: 64 << 10, ..Session::default() };
+    let session = Session { memory_max: 64 << 10, implicit_limits: false, ..Session::default() };
     let mut pieces = 0;
     let query = Query::parse("nothere exists or n >= 0 | where n >= 0").unwrap();
     let answer = query.stream(&store, &store.snapshot().unwrap(), &session, &mut |_| {
