@@ -96,9 +96,9 @@ impl Groups {
     /// Takes a row.
     pub(super) fn row(&mut self, answer: &Answer, row: &Row) -> Outcome<()> {
         if self.full && answer.full {
-            self.event(row)
+            self.event(row);
         } else {
-            self.cells(row)?
+            self.cells(row)?;
         }
         self.rows += 1;
         for buffer in &mut self.buffers {

@@ -111,11 +111,11 @@ impl Tree {
             let mut moved = || -> io::Result<()> {
                 fs::create_dir_all(folder(&to))?;
                 if replace && to.symlink_metadata().is_ok() {
-                    fs::rename(&to, &aside)?;
+                    rename(&to, &aside)?;
                 }
-                if let Err(error) = fs::rename(&from, &to) {
+                if let Err(error) = rename(&from, &to) {
                     // What was there comes back; where it cannot, it is not deleted either.
-                    if aside.symlink_metadata().is_ok() && fs::rename(&aside, &to).is_err() {
+                    if aside.symlink_metadata().is_ok() && rename(&aside, &to).is_err() {
                         temporary.disable_cleanup(true);
                     }
                     return Err(error);
@@ -149,6 +149,12 @@ fn taken(path: &Path) -> Failure {
 
 fn failed(path: &Path, error: &io::Error) -> Failure {
     unwritten(&path.display().to_string(), error)
+}
+
+/// Moves a folder; the one around it is synced by the caller, once for several moves.
+#[expect(clippy::disallowed_methods, reason = "no file of a store is moved, and the folder is synced")]
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
 }
 
 /// Makes the names in a folder durable.
