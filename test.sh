@@ -91,6 +91,26 @@ if command -v python3 >/dev/null; then
 else
     skip "random questions, DuckDB" "no python3"
 fi
+exported() { # Parquet in dated folders, read by DuckDB
+    local target
+    target=$(cargo metadata --locked --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+    cargo build --locked --quiet --bin logq && python3 tests/duckdb/export.py "$target/debug/logq" --venv "$target/duckdb-venv"
+}
+if command -v python3 >/dev/null; then
+    printf '\n==> exported Parquet, read by DuckDB\n'
+    start=$SECONDS
+    exported
+    case $? in
+        0) note ok "exported Parquet, DuckDB" "$((SECONDS - start)) s" ;;
+        77) skip "exported Parquet, DuckDB" "DuckDB could not be installed: no network" ;;
+        *)
+            note FAILED "exported Parquet, DuckDB" "$((SECONDS - start)) s"
+            failed=1
+            ;;
+    esac
+else
+    skip "exported Parquet, DuckDB" "no python3"
+fi
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps
 
 if cargo deny --version >/dev/null 2>&1; then

@@ -5,6 +5,7 @@
 //! or after the verb, so the verb is moved to the front before clap sees the arguments.
 
 mod budget;
+mod export;
 mod upkeep;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::budget::*;
+pub(crate) use self::export::*;
 pub(crate) use self::upkeep::*;
 use crate::exit::Failure;
 
@@ -145,6 +147,8 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Make a store out of a backup
     Restore(Restore),
+    /// Write what a query gives to files: JSONL, CSV, Parquet
+    Export(Export),
     /// Print a file of a store for a human
     Dump(Dump),
     /// Measure this machine, in a temporary store
@@ -355,7 +359,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &["repair", "export", "upgrade"];
+const RESERVED: &[&str] = &["repair", "upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]

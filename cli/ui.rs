@@ -158,6 +158,28 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Says how many rows are done, where nobody knows how many there are.
+    pub(crate) fn rows(&mut self, rows: u64) {
+        let elapsed = self.started.elapsed();
+        if !self.terminal || elapsed < PROGRESS_AFTER.max(self.shown + PROGRESS_EVERY) {
+            return;
+        }
+        self.shown = elapsed;
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = bar(&self.label, None);
+            let style = ProgressStyle::with_template("{prefix} {spinner} {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        let rate = u64::try_from(u128::from(rows) * 1000 / elapsed.as_millis().max(1)).unwrap_or(u64::MAX);
+        bar.set_message(format!("{}, {}/s", count(rows, "row"), count(rate, "row")));
+        if bar.is_hidden() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        }
+    }
+}
+
 /// A bar that is drawn once it has something to say.
 fn bar(label: &str, all: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(all, ProgressDrawTarget::hidden());

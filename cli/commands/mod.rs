@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod count;
 pub(crate) mod demo;
 pub(crate) mod dump;
+pub(crate) mod export;
 pub(crate) mod forget;
 pub(crate) mod health;
 pub(crate) mod import;
@@ -42,6 +43,7 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Forget(args) => forget::run(config, &args),
         Command::Backup(args) => backup::run(config, &args),
         Command::Restore(args) => backup::restore(config, &args),
+        Command::Export(args) => export::run(config, &args),
         Command::Dump(args) => dump::run(config, &args),
         Command::Bench(args) => bench::run(config, &args),
         Command::Demo(args) => demo::run(config, &args),

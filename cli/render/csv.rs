@@ -28,7 +28,7 @@ pub(crate) fn write(
 }
 
 /// A value without the quotes that JSON would put around it.
-fn text<'d>(datum: &'d Datum, shown: &dyn Fn(&str) -> Cow<'_, str>) -> Cow<'d, str> {
+pub(crate) fn text<'d>(datum: &'d Datum, shown: &dyn Fn(&str) -> Cow<'_, str>) -> Cow<'d, str> {
     match datum {
         Datum::Missing | Datum::Null => "".into(),
         Datum::Str(text) => shown(text),
@@ -42,7 +42,8 @@ fn text<'d>(datum: &'d Datum, shown: &dyn Fn(&str) -> Cow<'_, str>) -> Cow<'d, s
     }
 }
 
-fn push_line<'c>(line: &mut String, cells: impl ExactSizeIterator<Item = Cow<'c, str>>) {
+/// Appends a line of cells.
+pub(crate) fn push_line<'c>(line: &mut String, cells: impl ExactSizeIterator<Item = Cow<'c, str>>) {
     // A line that is empty would be no line to many readers.
     let single = cells.len() == 1;
     for (at, cell) in cells.enumerate() {

@@ -2,7 +2,7 @@
 
 mod cell;
 mod chart;
-mod csv;
+pub(crate) mod csv;
 pub(crate) mod grid;
 mod md;
 

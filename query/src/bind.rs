@@ -31,15 +31,31 @@ pub(crate) const VIRTUAL: [&str; 6] = ["time", "_id", "_arrived", "_import", sou
 
 /// Binds a query. The plan is there when no problem is an error.
 pub(crate) fn bind(query: &Query, calendar: &Calendar) -> (Option<Plan>, Vec<Diagnostic>) {
-    bind_as(query, calendar, false)
+    bind_as(query, calendar, Use::Shown)
+}
+
+/// Binds a query of which every row is wanted: no limit is implied.
+pub(crate) fn bind_whole(query: &Query, calendar: &Calendar) -> (Option<Plan>, Vec<Diagnostic>) {
+    bind_as(query, calendar, Use::Whole)
 }
 
 /// Binds a query inside of another one: no limit is implied.
 pub(crate) fn bind_inner(query: &Query, calendar: &Calendar) -> (Option<Plan>, Vec<Diagnostic>) {
-    bind_as(query, calendar, true)
+    bind_as(query, calendar, Use::Inner)
 }
 
-fn bind_as(query: &Query, calendar: &Calendar, explicit_limit: bool) -> (Option<Plan>, Vec<Diagnostic>) {
+/// What becomes of the rows of a query.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Somebody looks at them.
+    Shown,
+    /// All are written somewhere.
+    Whole,
+    /// They are values of another query.
+    Inner,
+}
+
+fn bind_as(query: &Query, calendar: &Calendar, used: Use) -> (Option<Plan>, Vec<Diagnostic>) {
     let name = query.noun.as_ref().map_or("events", |noun| noun.name.as_str());
     let Some(noun) = source::find(name) else { return (None, Vec::new()) };
     let noun = report::chosen(noun, query.noun.as_ref(), &query.clauses);
@@ -53,8 +69,8 @@ fn bind_as(query: &Query, calendar: &Calendar, explicit_limit: bool) -> (Option<
         about: None,
         new: None,
         named: Vec::new(),
-        explicit_limit,
-        inner: explicit_limit,
+        explicit_limit: false,
+        used,
     };
     binder.source(query.noun.as_ref(), &query.clauses);
     for pipe in &query.pipes {
@@ -111,8 +127,7 @@ struct Binder {
     named: Vec<(String, Span)>,
     /// The query says how many rows it wants.
     explicit_limit: bool,
-    /// The query gives values to another one, and wants all of its rows.
-    inner: bool,
+    used: Use,
 }
 
 impl Binder {
@@ -368,8 +383,12 @@ impl Binder {
         }
     }
 
+    fn is_inner(&self) -> bool {
+        self.used == Use::Inner
+    }
+
     fn implicit_limit(&mut self) {
-        if !self.explicit_limit && !self.inner {
+        if !self.explicit_limit && self.used == Use::Shown {
             let count = if self.schema.records { LISTED_MAX } else { GROUPED_MAX };
             self.stages.push(Stage::Limit(Limit { count, says_more: true }));
         }

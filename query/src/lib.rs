@@ -29,6 +29,7 @@ mod parse;
 mod plan;
 mod query;
 mod source;
+mod stream;
 mod tail;
 mod token;
 mod units;

@@ -42,6 +42,8 @@ pub struct Session {
     pub shape: RowShape,
     /// Memory that rows, groups and the values of queries inside may take, in bytes.
     pub memory_max: usize,
+    /// Whether a list shows its newest 100 records, and groups the first 10,000, where the query says no limit.
+    pub implicit_limits: bool,
     /// The optimiser's rules; an answer does not depend on them.
     pub rules: Vec<Rule>,
 }
@@ -54,6 +56,7 @@ impl Default for Session {
             zone: TimeZone::UTC,
             shape: RowShape::Table,
             memory_max: MEMORY_MAX,
+            implicit_limits: true,
             rules: Rule::ALL.to_vec(),
         }
     }
@@ -140,7 +143,7 @@ impl Query {
         self.answer(None, snapshot, session, now)
     }
 
-    fn answer(
+    pub(crate) fn answer(
         &self,
         store: Option<&Store>,
         snapshot: &Snapshot,
@@ -165,6 +168,7 @@ impl Query {
             fields,
             measured: self.tree.profile,
             after: None,
+            step: None,
             store: store.map(|store| (store, now)),
         };
         let mut output = exec::run(&input)?;
@@ -206,7 +210,11 @@ impl Query {
 
     /// The plan before the optimiser, and what to warn of.
     pub(crate) fn bind(&self, session: &Session, now: i64) -> Result<(Plan, Vec<Diagnostic>)> {
-        let (plan, problems) = bind::bind(&self.tree, &Calendar { now, zone: session.zone.clone() });
+        let calendar = Calendar { now, zone: session.zone.clone() };
+        let (plan, problems) = match session.implicit_limits {
+            true => bind::bind(&self.tree, &calendar),
+            false => bind::bind_whole(&self.tree, &calendar),
+        };
         let mut all = self.warnings.clone();
         all.extend(problems);
         all.sort_by_key(|problem| problem.span.start);
@@ -255,16 +263,16 @@ impl Query {
     }
 }
 
-fn of_diagnostic(diagnostic: Diagnostic) -> Warning {
+pub(crate) fn of_diagnostic(diagnostic: Diagnostic) -> Warning {
     Warning { text: diagnostic.to_string(), diagnostic: Some(diagnostic) }
 }
 
-fn milliseconds(started: Instant) -> f64 {
+pub(crate) fn milliseconds(started: Instant) -> f64 {
     // A thousandth of a millisecond is below what repeats.
     (started.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn stats(snapshot: &Snapshot, plan: &Plan, output: &Output) -> Stats {
+pub(crate) fn stats(snapshot: &Snapshot, plan: &Plan, output: &Output) -> Stats {
     Stats {
         segments: snapshot.files() as u64,
         segments_read: output.outcome.files as u64,
@@ -331,7 +339,7 @@ pub(crate) fn fill(answer: &mut Answer, output: Output) {
 }
 
 /// Says which records could not be read.
-fn damage(answer: &mut Answer, snapshot: &Snapshot, output: &Output) {
+pub(crate) fn damage(answer: &mut Answer, snapshot: &Snapshot, output: &Output) {
     let mut texts: Vec<String> = Vec::new();
     for gap in snapshot.gaps().iter().chain(&output.outcome.stats.gaps) {
         let text = format!("records are missing: {gap}");
@@ -344,7 +352,7 @@ fn damage(answer: &mut Answer, snapshot: &Snapshot, output: &Output) {
 }
 
 /// Warns of fields that the query names and no event ever had.
-fn unknown_fields(plan: &Plan, snapshot: &Snapshot, output: &Output) -> Result<Vec<Diagnostic>> {
+pub(crate) fn unknown_fields(plan: &Plan, snapshot: &Snapshot, output: &Output) -> Result<Vec<Diagnostic>> {
     let shown = |name: &str| {
         let at = output.columns.iter().position(|column| column == name);
         at.is_some_and(|at| {

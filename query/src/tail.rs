@@ -80,6 +80,7 @@ impl Tail {
             fields,
             measured: false,
             after,
+            step: None,
             store: None,
         })?;
         self.position = snapshot.position();

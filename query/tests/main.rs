@@ -18,3 +18,5 @@ mod memory;
 mod patterns;
 #[cfg(test)]
 mod reports;
+#[cfg(test)]
+mod stream;

@@ -6,6 +6,7 @@ mod budget;
 mod calls;
 mod check;
 mod count;
+mod export;
 mod forget;
 mod health;
 mod import;

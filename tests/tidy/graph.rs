@@ -61,7 +61,7 @@ const CRATES: &[Crate] = &[
             &["optimize"],
             &["bind", "exec"],
             &["query"],
-            &["complete", "tail", "fuzz"],
+            &["complete", "stream", "tail", "fuzz"],
         ],
     },
     Crate {

@@ -60,7 +60,11 @@ const DOORS: &[Door] = &[
     Door { word: "std::fs", inside: "query/", may: &[] },
     Door { word: "nom", inside: "", may: &["query/src/lex.rs", "query/src/parse", "query/src/token.rs"] },
     Door { word: "clap", inside: "", may: &["cli/args"] },
-    Door { word: "flate2", inside: "", may: &["engine/src/column/codec.rs", "ingest/src/source.rs"] },
+    Door {
+        word: "flate2",
+        inside: "",
+        may: &["engine/src/column/codec.rs", "ingest/src/source.rs", "cli/export/out.rs"],
+    },
     Door { word: "csv_core", inside: "", may: &["ingest/src/csv.rs"] },
     Door { word: "lz4_flex", inside: "", may: &["engine/src/column/codec.rs"] },
     Door {
@@ -93,6 +97,7 @@ const DOORS: &[Door] = &[
         may: &["engine/src/text/pattern/template.rs", "tokens/src/class.rs"],
     },
     Door { word: "tantivy", inside: "", may: &["engine/src/index/"] },
+    Door { word: "parquet::file", inside: "", may: &["cli/export/parquet.rs"] },
     Door { word: "indicatif", inside: "", may: &["cli/ui.rs"] },
 ];
 

@@ -137,7 +137,7 @@ impl Binder {
             }
             self.show_patterns();
             self.derive(derived);
-            if own && self.noun.limits && per.is_none() && versus.is_none() && !self.inner {
+            if own && self.noun.limits && per.is_none() && versus.is_none() && !self.is_inner() {
                 self.limits();
             }
         } else if self.noun.gaps {

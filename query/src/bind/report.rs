@@ -29,7 +29,7 @@ impl Binder {
     /// The rows of a report, before any clause.
     pub(super) fn report(&mut self, report: Report, noun: Option<&ast::Noun>, clauses: &[Clause]) {
         let name = noun.map_or("", |noun| noun.name.as_str());
-        if self.inner && matches!(report, Report::Health | Report::Budgets) {
+        if self.is_inner() && matches!(report, Report::Health | Report::Budgets) {
             let place = noun.map_or(Span::default(), |noun| noun.place.0);
             let message = format!("`{name}` gives no values to another query");
             let problem = Diagnostic::error("Q0206", place, message);

@@ -28,7 +28,8 @@ pub(super) fn scan(
     stages: &[Stage],
 ) -> Result<(Table, ScanOutcome)> {
     let names: Vec<String> = around.of.iter().cloned().collect();
-    let found = Listing { names: names.clone(), filter, wanted: Wanted::All, fields: false, only: None };
+    let found =
+        Listing { names: names.clone(), filter, wanted: Wanted::All, fields: false, only: None, step: None };
     let (found, mut outcome) = list::scan(input, &found)?;
     let mut keys = KeyTable::default();
     let mut hits: Vec<(u32, At)> = Vec::new();

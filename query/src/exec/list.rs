@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::columns::{Access, Columns};
 use super::table::{Row, SortKeys, Table, compile};
-use super::{Budget, Input, ScanOutcome};
+use super::{Budget, Input, ScanOutcome, Step};
 use crate::datum::Datum;
 use crate::error::Result;
 use crate::plan::{Condition, Sort};
@@ -38,6 +38,8 @@ pub(super) struct Listing<'p> {
     pub(super) fields: bool,
     /// Only the records at these places.
     pub(super) only: Option<&'p HashSet<(i64, RecordId)>>,
+    /// The list is read piece by piece: only past a place, and however few rows are held, their bytes count.
+    pub(super) step: Option<Step>,
 }
 
 /// Reads the records of a list, in their natural order or that of the sort.
@@ -125,9 +127,11 @@ impl Reader<'_> {
         let newest = matches!(self.listing.wanted, Wanted::Newest(_));
         let made = self.access.made(batch);
         let columns = self.access.columns(batch, &made);
+        let past = self.listing.step.and_then(|step| step.past);
         let mut wanted: Vec<(usize, i64)> = Vec::new();
         for (row, time) in batch.times().iter().enumerate() {
             if (newest && *time < floor)
+                || past.is_some_and(|past| (*time, batch.id(row)) <= past)
                 || self.listing.only.is_some_and(|only| !only.contains(&(*time, batch.id(row))))
                 || self.filter.is_some_and(|filter| !filter.matches(&columns.row(row)))
             {
@@ -140,24 +144,36 @@ impl Reader<'_> {
             }
             wanted.push((row, *time));
         }
-        if let Wanted::Newest(count) = self.listing.wanted {
-            keep_newest(&mut wanted, count);
+        match self.listing.wanted {
+            Wanted::Newest(count) => keep_newest(&mut wanted, count),
+            // Rows may be large: what cannot be among the first is not copied.
+            Wanted::First(_, count) if self.listing.step.is_some() && count < wanted.len() => {
+                wanted.sort_unstable_by_key(|(row, time)| (*time, batch.id(*row)));
+                wanted.truncate(count);
+            }
+            _ => {}
         }
         let mut added = 0;
         for (row, time) in wanted {
             let row = self.row(batch, &columns, row, time);
             added += row.size();
             held.rows.push(row);
+            if self.listing.step.is_some() {
+                budget.check(held.size + added)?;
+            }
         }
         match self.listing.wanted {
             Wanted::All => budget.charge(added)?,
             Wanted::Newest(count) => self.cut_newest(held, count),
-            Wanted::First(_, count) => cut_first(held, count),
+            Wanted::First(_, count) => {
+                let more = if self.listing.step.is_some() { count } else { count.max(1024) };
+                cut_first(held, count, more);
+            }
         }
         // What is held of a cut is bounded by its count, and that by memory.
         held.size = match self.listing.wanted {
             Wanted::All => 0,
-            _ if held.rows.len() < ROWS_UNCOUNTED => 0,
+            _ if held.rows.len() < ROWS_UNCOUNTED && self.listing.step.is_none() => 0,
             _ => held.size + added,
         };
         if budget.half() < held.size {
@@ -204,9 +220,10 @@ fn keep_newest(rows: &mut Vec<(usize, i64)>, count: usize) {
     rows.retain(|(_, time)| oldest <= *time);
 }
 
-fn cut_first(held: &mut Held, count: usize) {
+/// Lets go of what is not among the first, once so many `more` are held.
+fn cut_first(held: &mut Held, count: usize, more: usize) {
     let Held { rows, keys: Some(keys), worst, .. } = held else { return };
-    if count.saturating_mul(2).max(count.saturating_add(1024)) <= rows.len() {
+    if count.saturating_add(more) <= rows.len() {
         rows.sort_by(|a, b| keys.order(a, b));
         rows.truncate(count);
         *worst = rows.last().map(|row| Row { fields: Vec::new(), ..row.clone() });

@@ -20,7 +20,7 @@ mod report;
 mod slices;
 mod table;
 
-use logq_engine::{Batch, Part, Predicate, Scan, ScanStats, Snapshot, Store};
+use logq_engine::{Batch, Part, Predicate, RecordId, Scan, ScanStats, Snapshot, Store};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ use self::slices::{Cut, Slice};
 use self::table::Table;
 use crate::datum::Datum;
 use crate::error::{ErrorKind, Result};
-use crate::plan::{Condition, GAP, Group, Parsing, Plan, Reader, Stage};
+use crate::plan::{Condition, GAP, Group, Parsing, Plan, Reader, Sort, Stage};
 
 pub(crate) use budget::Budget;
 pub(crate) use names::seen;
@@ -56,9 +56,23 @@ pub(crate) struct Input<'p> {
     pub(crate) measured: bool,
     /// Only records past this position.
     pub(crate) after: Option<logq_engine::Position>,
+    /// Of a list, only so many records past a place.
+    pub(crate) step: Option<Step>,
     /// The store, for what no snapshot of it knows, and the clock.
     pub(crate) store: Option<(&'p Store, i64)>,
 }
+
+/// A piece of a list that is read piece by piece, in the order of (time, writer, sequence).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Only records past this one.
+    pub(crate) past: Option<(i64, RecordId)>,
+    /// So many of them, the first ones.
+    pub(crate) count: usize,
+}
+
+/// The order of records without any key.
+static NATURAL: Sort = Sort { keys: Vec::new(), first: None };
 
 /// What a plan gave.
 #[derive(Debug, Default)]
@@ -69,6 +83,8 @@ pub(crate) struct Output {
     pub(crate) fields: bool,
     pub(crate) more: bool,
     pub(crate) outcome: ScanOutcome,
+    /// Of a list, how many records it was before the stages after it, and the place of the last one.
+    pub(crate) listed: (usize, Option<(i64, RecordId)>),
     /// What each step took: the scan with what runs while reading, then one for each stage after it.
     pub(crate) nodes: Vec<Node>,
 }
@@ -122,6 +138,7 @@ impl<'p> Input<'p> {
             fields: self.fields,
             measured: self.measured,
             after: self.after.clone(),
+            step: self.step,
             store: self.store,
         }
     }
@@ -198,6 +215,7 @@ pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
             (table, outcome, stages)
         }
     };
+    let listed = (table.rows.len(), table.rows.last().map(|row| (row.time, row.id)));
     let mut more = false;
     watch.scanned(input, &table, &outcome, stages.len());
     for stage in stages {
@@ -206,6 +224,7 @@ pub(crate) fn run(input: &Input<'_>) -> Result<Output> {
     }
     let mut output = output(input, table, more, outcome);
     output.nodes = watch.nodes;
+    output.listed = listed;
     Ok(output)
 }
 
@@ -333,6 +352,7 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
         }
     }
     let wanted = match stages {
+        _ if let Some(step) = input.step => Wanted::First(&NATURAL, step.count),
         [Stage::Limit(limit), ..] => Wanted::Newest(limit.count.saturating_add(1)),
         [Stage::Sort(sort), ..] => sort.first.map_or(Wanted::All, |first| Wanted::First(sort, first)),
         _ => Wanted::All,
@@ -347,6 +367,7 @@ fn listing<'p>(input: &'p Input<'_>, filter: &'p [Condition], stages: &'p [Stage
         wanted,
         fields: (input.fields && ends_in_records && !kept) || searches,
         only: None,
+        step: input.step,
     }
 }
 
@@ -368,6 +389,7 @@ fn output(input: &Input<'_>, mut table: Table, more: bool, outcome: ScanOutcome)
         fields,
         more,
         outcome,
+        listed: (0, None),
         nodes: Vec::new(),
     }
 }

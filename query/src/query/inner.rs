@@ -93,6 +93,7 @@ impl Asker<'_> {
             fields: false,
             measured: false,
             after: None,
+            step: None,
             store: None,
         };
         let output = exec::run(&input)?;
