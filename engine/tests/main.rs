@@ -19,6 +19,8 @@ mod processes;
 #[cfg(test)]
 mod sealed;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

@@ -490,19 +490,30 @@ mod tests {
     }
 
     #[test]
-    fn a_footer_of_a_newer_format_is_told_from_damage() {
-        let mut body = Vec::new();
-        footer().encode_body(&mut body);
-        let mut bytes = head(99, 7);
-        let size = u32::try_from(body.len()).unwrap();
-        bytes.extend_from_slice(&body);
-        let mut tail = END_MAGIC.to_vec();
-        tail.extend_from_slice(&9_u32.to_le_bytes());
-        tail.extend_from_slice(&0_u32.to_le_bytes());
-        tail.extend_from_slice(&size.to_le_bytes());
-        let check = crc(&[&7_u64.to_le_bytes(), &body, &tail]);
-        tail.extend_from_slice(&check.to_le_bytes());
-        bytes.extend_from_slice(&tail);
-        assert_eq!(Footer::read(&bytes), Read::Newer { version: 9 });
+    fn a_footer_of_a_newer_format_or_with_a_feature_that_is_not_known_is_told_from_damage() {
+        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 2), (VERSION, SHARES | 1 << 31)] {
+            let mut body = Vec::new();
+            footer().encode_body(&mut body);
+            let mut bytes = head(99, 7);
+            let size = u32::try_from(body.len()).unwrap();
+            bytes.extend_from_slice(&body);
+            let mut tail = END_MAGIC.to_vec();
+            tail.extend_from_slice(&version.to_le_bytes());
+            tail.extend_from_slice(&required.to_le_bytes());
+            tail.extend_from_slice(&size.to_le_bytes());
+            let check = crc(&[&7_u64.to_le_bytes(), &body, &tail]);
+            tail.extend_from_slice(&check.to_le_bytes());
+            bytes.extend_from_slice(&tail);
+            assert_eq!(Footer::read(&bytes), Read::Newer { version });
+        }
+    }
+
+    #[test]
+    fn a_segment_that_shares_no_texts_asks_for_no_feature() {
+        let footer = Footer { shares: false, ..footer() };
+        let bytes = [head(99, 7), vec![0xA5; 39], footer.encode()].concat();
+        assert_eq!(Footer::read(&bytes), Read::Footer { footer: Box::new(footer.clone()), sound: true });
+        let copy = footer.encode();
+        assert_eq!(u32_at(&copy, copy.len() - 12), Some(0));
     }
 }

@@ -15,8 +15,8 @@ const HELD_MAX: usize = 64 << 20;
 /// A piece that is shorter is not looked for.
 const FOUND_MIN: usize = 64;
 /// After so many bytes of a column, and each time that they double, a look at how many of them were new: more than
-/// fifteen in sixteen, and it is given up.
-const LOOK_AFTER: usize = 1 << 20;
+/// fifteen in sixteen, and it is given up. Chats that go on beside each other repeat themselves only after a while.
+const LOOK_AFTER: usize = 4 << 20;
 
 /// See the module.
 pub(crate) struct Pool {
