@@ -21,6 +21,8 @@ mod sealed;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]
+mod sizes;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::super::distinct;
 use super::{Extent, cut};
 use crate::format::varint;
 
@@ -144,7 +145,7 @@ impl Pool {
     /// What is not found is remembered as what is about to be appended.
     fn find(&mut self, piece: &[u8], text: &[u8]) -> Option<(usize, usize)> {
         let first = piece.get(..FOUND_MIN)?;
-        let known = [piece, first].map(|bytes| (twox_hash::XxHash3_128::oneshot(bytes), bytes.len()));
+        let known = [piece, first].map(|bytes| (distinct::hash_wide(bytes), bytes.len()));
         for (hash, len) in known {
             if let Some(&place) = self.places.get(&hash) {
                 let same = self.same(place, text);
