@@ -68,6 +68,8 @@ pub struct Options {
     /// Records that a segment must have for an index over its words: a smaller one is scanned as fast.
     /// Default: 65,536.
     pub word_index_min: u64,
+    /// Whether long texts of a segment that repeat each other, as the turns of a chat do, are kept once. Default: true.
+    pub share_texts: bool,
     /// How long a replaced file waits for readers that may be about to open it. Default: 10 minutes.
     pub reader_grace: Duration,
 }
@@ -85,6 +87,7 @@ impl Default for Options {
             archive_after: Some(Duration::from_hours(7 * 24)),
             retain_for: None,
             word_index_min: 65_536,
+            share_texts: true,
             reader_grace: Duration::from_mins(10),
         }
     }

@@ -23,6 +23,10 @@ mod processes;
 #[cfg(test)]
 mod sealed;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
+mod sizes;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

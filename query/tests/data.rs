@@ -89,6 +89,7 @@ pub(crate) fn events(name: &str) -> Vec<Event> {
         "clocks" => clocks(),
         "agent" => agent(),
         "services" => services(),
+        "chats" => chats(),
         other => panic!("unknown data set {other:?}"),
     }
 }
@@ -217,6 +218,25 @@ pub(crate) fn services() -> Vec<Event> {
     events.push(Event::system("tick", "").field("message", 5).at(NOW - 29 * MINUTE));
     events.push(Event::ai("chat").field("level", "error").at(NOW - 28 * MINUTE));
     events
+}
+
+/// Three chats of twenty turns that take turns; each prompt holds all turns before it, and sealed they are kept once.
+fn chats() -> Vec<Event> {
+    let mut prompts = [String::new(), String::new(), String::new()];
+    (0..60)
+        .map(|n| {
+            let (chat, turn) = (n % 3, n / 3);
+            let words: Vec<String> = (0..90).map(|word| format!("w{}", n * 100 + word)).collect();
+            let prompt = &mut prompts[chat];
+            *prompt += &format!("chat{chat} turn{turn:02} says {}. ", words.join(" "));
+            let at = NOW - i64::try_from(60 - n).unwrap() * MINUTE;
+            Event::ai("chat")
+                .model("llama3.2")
+                .prompt(prompt)
+                .field("user", format!("user{chat}").as_str())
+                .at(at)
+        })
+        .collect()
 }
 
 /// Messages to search in.

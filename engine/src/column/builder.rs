@@ -6,11 +6,17 @@
 use std::ops::Range;
 
 use super::decimal::Decimals;
+use super::dedup::Pool;
 use super::encode::Encoder;
 use super::texts::{Run, TextKind, put_field};
 use super::{Effort, GROUP_LEN_MAX, GROUPS_MAX, Unit};
 use crate::level::Level;
 use crate::value::Value;
+
+/// A text from this size on may repeat a part of another one.
+const LONG_TEXT: usize = 512;
+/// Texts of a column that come to less are not worth the look.
+const LONG_TEXTS_SIZE_MIN: usize = 16 << 10;
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,9 +154,7 @@ impl Builder {
     pub(crate) fn finish(&self, effort: Effort) -> Vec<u8> {
         let ended = self.marks.last().map_or(0, |mark| mark.values);
         assert!(ended == self.len, "BUG: the last group is not ended");
-        let starts = std::iter::once(0).chain(self.marks.iter().map(|mark| mark.values));
-        let groups = starts.zip(&self.marks).map(|(start, mark)| start..mark.values).collect();
-        let encoder = Encoder::new(groups, effort);
+        let encoder = Encoder::new(self.groups(), effort);
         match self.only {
             Some(Tag::Int(unit)) => encoder.ints(unit, &self.ints),
             Some(Tag::Float) => encoder.floats(&self.ints),
@@ -163,15 +167,64 @@ impl Builder {
         }
     }
 
-    fn finish_mixed(&self, encoder: Encoder) -> Vec<u8> {
-        if let Some((decimals, units)) = Decimals::of(self.values(0..self.marks.len())) {
-            return encoder.decimals(decimals, &units);
+    /// Whether most of what it holds are long texts, which may repeat each other.
+    pub(crate) fn has_long_texts(&self) -> bool {
+        let lens = |ends: &[usize]| {
+            let starts = std::iter::once(0).chain(ends.iter().copied());
+            starts.zip(ends).map(|(start, end)| end - start).filter(|len| LONG_TEXT <= *len).sum::<usize>()
+        };
+        let size = self.text.len() + self.bytes.len();
+        let other = self.ints.len() * size_of::<i64>();
+        LONG_TEXTS_SIZE_MIN <= size
+            && other <= size
+            && size <= 2 * (lens(&self.text_ends) + lens(&self.bytes_ends))
+    }
+
+    /// Encodes the values as ranges of the pool, if that is clearly smaller than `size`.
+    pub(crate) fn finish_shared(&self, effort: Effort, size: usize, pool: &mut Pool) -> Option<Vec<u8>> {
+        // What takes so little has repeated itself near by.
+        if size * 16 <= self.text.len() + self.bytes.len() {
+            return None;
         }
+        let encoder = Encoder::new(self.groups(), effort);
+        pool.begin();
+        let bytes = match self.only {
+            Some(Tag::Text(TextKind::Bytes)) => encoder.shared(Some(TextKind::Bytes), self.bytes_run(), pool),
+            Some(Tag::Text(kind)) => encoder.shared(Some(kind), self.text_run(), pool),
+            _ => {
+                let (bytes, ends) = self.fields();
+                encoder.shared(None, Run { bytes: &bytes, start: 0, ends: &ends }, pool)
+            }
+        };
+        // Texts of a page are read faster: ranges must be clearly smaller.
+        let small = bytes.filter(|bytes| bytes.len() * 5 < size * 4);
+        match small {
+            Some(_) => pool.used = true,
+            None => pool.take_back(),
+        }
+        small
+    }
+
+    /// All values as fields: their bytes, and where each ends.
+    fn fields(&self) -> (Vec<u8>, Vec<usize>) {
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(self.len));
         for value in self.values(0..self.marks.len()) {
             put_field(&mut bytes, value);
             ends.push(bytes.len());
         }
+        (bytes, ends)
+    }
+
+    fn groups(&self) -> Vec<Range<usize>> {
+        let starts = std::iter::once(0).chain(self.marks.iter().map(|mark| mark.values));
+        starts.zip(&self.marks).map(|(start, mark)| start..mark.values).collect()
+    }
+
+    fn finish_mixed(&self, encoder: Encoder) -> Vec<u8> {
+        if let Some((decimals, units)) = Decimals::of(self.values(0..self.marks.len())) {
+            return encoder.decimals(decimals, &units);
+        }
+        let (bytes, ends) = self.fields();
         encoder.mixed(Run { bytes: &bytes, start: 0, ends: &ends })
     }
 

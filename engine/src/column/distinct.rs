@@ -124,6 +124,12 @@ pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
     twox_hash::XxHash3_64::oneshot(bytes)
 }
 
+/// A hash of bytes that others do not have by chance.
+#[inline]
+pub(crate) fn hash_wide(bytes: &[u8]) -> u128 {
+    twox_hash::XxHash3_128::oneshot(bytes)
+}
+
 /// A hash of an integer: two rounds of multiply and fold.
 #[inline]
 pub(crate) fn hash_int(int: i64) -> u64 {

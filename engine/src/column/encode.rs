@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::bits;
 use super::codec::Codec;
 use super::decimal::Decimals;
+use super::dedup::{self, Pool, Ranges};
 use super::distinct::{self, Codes, ENTRIES_MAX};
 use super::ints::Frames;
 use super::pages;
@@ -16,8 +17,8 @@ use super::split::Split;
 use super::templates::Templates;
 use super::texts::{Form, Run, TextKind, Texts, put_field};
 use super::{
-    CONSTANT, CONSTANT_SIZE_MAX, DECIMALS, DICTIONARY, Effort, FLOATS, GROUP_LEN_MAX, INTS, REGULAR, TEXTS,
-    Unit,
+    CONSTANT, CONSTANT_SIZE_MAX, DECIMALS, DICTIONARY, Effort, FLOATS, GROUP_LEN_MAX, INTS, REGULAR, SHARED,
+    TEXTS, Unit,
 };
 use crate::format::{crc, varint};
 use crate::value::Value;
@@ -185,6 +186,46 @@ impl Encoder {
             self.pages.push(groups.len(), codec, &page);
         }
         self.end()
+    }
+
+    /// Texts as ranges of the pool, whose part for this column was begun. `None` where texts hardly repeat.
+    pub(super) fn shared(mut self, kind: Option<TextKind>, run: Run<'_>, pool: &mut Pool) -> Option<Vec<u8>> {
+        let form = match kind {
+            Some(kind) => Form::Plain(kind),
+            None if Split::of(run).is_some() => Form::Split(Box::new(Form::Plain(TextKind::Str))),
+            None => Form::Mixed,
+        };
+        let mut ranges = Ranges::default();
+        let mut page = Vec::new();
+        let mut lists = Vec::new();
+        for groups in cut(&self.groups, TEXT_PAGE_SIZE, |range| run.part(range).whole().len()) {
+            let part = run.part(span(&self.groups, &groups));
+            part.write(&form, &mut page);
+            if dedup::TEXTS_SIZE_MAX < page.len() {
+                return None;
+            }
+            let split = if matches!(form, Form::Split(_)) { Split::of(part) } else { None };
+            let texts = split.as_ref().map_or(part, Split::run);
+            if !texts.iter().all(|text| pool.add(text, &mut ranges)) {
+                return None;
+            }
+            let mut list = Vec::new();
+            ranges.write(&mut list);
+            list.extend_from_slice(page.get(texts.whole().len()..).unwrap_or_default());
+            lists.push((groups.len(), list));
+        }
+        self.begin(SHARED);
+        form.write(&mut self.head);
+        let (start, texts) = pool.part();
+        varint::put(&mut self.head, start);
+        varint::put(&mut self.head, texts.len() as u64);
+        for page in texts.chunks(dedup::PART_PAGE_SIZE) {
+            self.pages.push(0, Codec::Deflate, page);
+        }
+        for (groups, list) in &lists {
+            self.pages.push(*groups, Codec::Deflate, list);
+        }
+        Some(self.end())
     }
 
     /// How texts are laid out best.

@@ -21,6 +21,7 @@
 //! 3 decimals     see `decimal`, see `ints`                    see `ints`
 //! 4 floats       none                                         8 bytes each
 //! 5 texts        form (see `texts`)                           see `texts`
+//! 6 shared       see `dedup`                                  see `dedup`
 //! ```
 //!
 //! All integers are little-endian or varints. Every byte of a chunk lies under the checksum of the head or of
@@ -35,6 +36,7 @@ mod bits;
 mod builder;
 pub(crate) mod codec;
 mod decimal;
+mod dedup;
 mod distinct;
 mod encode;
 mod ints;
@@ -49,6 +51,7 @@ mod texts;
 mod vector;
 
 pub(crate) use builder::Builder;
+pub(crate) use dedup::{Part, Pool, Shared};
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use read::fuzz;
 pub(crate) use read::{Column, TemplateCodes};
@@ -70,6 +73,7 @@ const INTS: u8 = 2;
 const DECIMALS: u8 = 3;
 const FLOATS: u8 = 4;
 const TEXTS: u8 = 5;
+const SHARED: u8 = 6;
 
 /// All groups are full but the last.
 const REGULAR: u8 = 255;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The table ends with the head that it stands in. The pages follow the head in the order of the table,
-//! without gaps. A page of no groups stands first, if at all: the entries of a dictionary.
+//! without gaps. Pages of no groups stand first, if at all: the entries of a dictionary, or texts that columns share.
 
 use super::codec::{Codec, Packer, Unpacker};
 use super::{Damaged, GROUPS_MAX};
@@ -75,7 +75,7 @@ pub(crate) fn read_table(mut input: &[u8], mut offset: usize, end: usize) -> Opt
         };
         let (crc, rest) = input.split_first_chunk()?;
         input = rest;
-        if groups == 0 && !pages.is_empty() || !Unpacker::plausible(codec, stored, raw) {
+        if groups == 0 && first_group != 0 || !Unpacker::plausible(codec, stored, raw) {
             return None;
         }
         pages.push(Page { offset, stored, raw, codec, crc: u32::from_le_bytes(*crc), first_group, groups });

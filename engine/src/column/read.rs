@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::bits;
 use super::codec::Unpacker;
 use super::decimal::Decimals;
+use super::dedup::{self, PART_PAGE_SIZE, Part, Shared};
 use super::distinct::ENTRIES_MAX;
 use super::encode::code_width;
 use super::ints::Frames;
@@ -16,8 +17,8 @@ use super::texts::put_field;
 use super::texts::{Form, TextKind, Texts, field, take_count};
 use super::vector::{Dictionary, Shape, Vector};
 use super::{
-    CONSTANT, DECIMALS, DICTIONARY, Damaged, FLOATS, GROUP_LEN_MAX, GROUPS_MAX, INTS, Kind, REGULAR, TEXTS,
-    Unit,
+    CONSTANT, DECIMALS, DICTIONARY, Damaged, FLOATS, GROUP_LEN_MAX, GROUPS_MAX, INTS, Kind, REGULAR, SHARED,
+    TEXTS, Unit,
 };
 use crate::format::{crc, u32_at, varint};
 use crate::record;
@@ -25,6 +26,7 @@ use crate::value::Value;
 
 /// Bytes before the head.
 const PREFIX: usize = 8;
+const NO_POOL: &str = "texts are shared by a segment that is said to share none";
 
 /// An opened chunk: the head is read and verified, the pages are not yet.
 pub(crate) struct Column<'a> {
@@ -37,6 +39,8 @@ pub(crate) struct Column<'a> {
     pages: Vec<Page>,
     /// The page of each group.
     page_of: Vec<usize>,
+    /// Where texts are that columns share.
+    pool: Option<&'a dyn Shared>,
 }
 
 /// Which template each text of a group has; what was read for it may serve the next group.
@@ -72,9 +76,33 @@ enum Encoding<'a> {
     Decimals(Decimals, Frames),
     Floats,
     Texts(Form),
+    Shared { form: Form, start: u64, size: u64 },
 }
 
 impl<'a> Column<'a> {
+    /// Opens a column of a segment whose columns share texts, as [`Column::open`].
+    pub(crate) fn open_in(chunk: &'a [u8], pool: &'a dyn Shared) -> Result<Self, Damaged> {
+        Ok(Self { pool: Some(pool), ..Self::open(chunk)? })
+    }
+
+    /// The part of the pool that the column in `place` holds; none of a column whose texts stand in its pages.
+    pub(crate) fn part(chunk: &'a [u8], place: Range<usize>) -> Option<Part> {
+        if chunk.get(PREFIX) != Some(&SHARED) {
+            return None;
+        }
+        let column = Self::open(chunk).ok()?;
+        column.own_part(place)
+    }
+
+    fn own_part(&self, place: Range<usize>) -> Option<Part> {
+        match self.encoding {
+            Encoding::Shared { start, size, .. } if size != 0 => {
+                Some(Part { start, size, column: place, pages: self.pages.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// Reads the head. The chunk must be exactly what the builder made.
     pub(crate) fn open(chunk: &'a [u8]) -> Result<Self, Damaged> {
         let damaged = |what| Damaged { what, offset: 0 };
@@ -115,6 +143,10 @@ impl<'a> Column<'a> {
             }
             FLOATS => Encoding::Floats,
             TEXTS => Encoding::Texts(Form::read(&mut input)?),
+            SHARED => {
+                let form = Form::read(&mut input)?;
+                Encoding::Shared { form, start: varint::take(&mut input)?, size: varint::take(&mut input)? }
+            }
             _ => return None,
         };
         let pages = pages::read_table(input, end, chunk.len())?;
@@ -123,7 +155,7 @@ impl<'a> Column<'a> {
             page_of.extend((0..page.groups).map(|_| at));
         }
         let id = COLUMNS.fetch_add(1, Ordering::Relaxed);
-        let column = Self { id, chunk, encoding, starts, pages, page_of };
+        let column = Self { id, chunk, encoding, starts, pages, page_of, pool: None };
         column.is_whole().then_some(column)
     }
 
@@ -135,10 +167,21 @@ impl<'a> Column<'a> {
             return self.pages.is_empty();
         }
         let (entries, pages) = self.pages.split_at(self.pages.partition_point(|page| page.groups == 0));
+        let entries_fit = match self.encoding {
+            Encoding::Dictionary { .. } => entries.len() == 1,
+            Encoding::Shared { start, size, .. } => {
+                let full = PART_PAGE_SIZE as u64;
+                let raw = |at: u64| full.min(size.saturating_sub(at.saturating_mul(full)));
+                start.checked_add(size).is_some()
+                    && entries.len() as u64 == size.div_ceil(full)
+                    && (0..).zip(entries).all(|(at, page)| page.raw() as u64 == raw(at))
+            }
+            _ => entries.is_empty(),
+        };
         self.page_of.len() + 1 == self.starts.len()
-            && entries.len() == usize::from(matches!(self.encoding, Encoding::Dictionary { .. }))
+            && entries_fit
             && pages.iter().all(|page| match &self.encoding {
-                Encoding::Constant(_) | Encoding::Texts(_) => true,
+                Encoding::Constant(_) | Encoding::Texts(_) | Encoding::Shared { .. } => true,
                 Encoding::Dictionary { width, .. } => {
                     packed(page, &|group| bits::size(self.lens(group), *width))
                 }
@@ -185,7 +228,9 @@ impl<'a> Column<'a> {
             Encoding::Ints(unit, _) => Kind::Ints(*unit),
             Encoding::Decimals(decimals, _) => Kind::Decimals(decimals.places()),
             Encoding::Floats => Kind::Floats,
-            Encoding::Texts(form) => form.kind().map_or(Kind::Mixed, Kind::Texts),
+            Encoding::Texts(form) | Encoding::Shared { form, .. } => {
+                form.kind().map_or(Kind::Mixed, Kind::Texts)
+            }
         }
     }
 
@@ -201,7 +246,9 @@ impl<'a> Column<'a> {
     pub(crate) fn only_strings(&self) -> bool {
         match &self.encoding {
             Encoding::Constant(bytes) => matches!(field(bytes), Some(Value::Str(_))),
-            Encoding::Dictionary { form, .. } | Encoding::Texts(form) => form.kind() == Some(TextKind::Str),
+            Encoding::Dictionary { form, .. } | Encoding::Texts(form) | Encoding::Shared { form, .. } => {
+                form.kind() == Some(TextKind::Str)
+            }
             Encoding::Ints(..) | Encoding::Decimals(..) | Encoding::Floats => false,
         }
     }
@@ -236,9 +283,27 @@ impl<'a> Column<'a> {
         Ok(Dictionary(texts))
     }
 
-    /// Holds every page against its checksum.
+    /// Bytes of texts that columns share and that this one holds, before they are squeezed, and where they stand among all
+    /// of the segment; none of a column whose texts stand in its pages.
+    pub(crate) fn shares(&self) -> Option<Range<u64>> {
+        match self.encoding {
+            Encoding::Shared { start, size, .. } => Some(start..start.saturating_add(size)),
+            _ => None,
+        }
+    }
+
+    /// Holds every page against its checksum, and looks whether the texts that it shares are there.
     pub(crate) fn verify(&self) -> Result<(), Damaged> {
-        self.pages.iter().try_for_each(|page| page.verify(self.chunk))
+        self.pages.iter().try_for_each(|page| page.verify(self.chunk))?;
+        if let Encoding::Shared { .. } = self.encoding {
+            let (mut unpacker, mut raw) = (Unpacker::default(), Vec::new());
+            for page in self.pages.iter().filter(|page| page.groups != 0) {
+                page.read(self.chunk, &mut unpacker, &mut raw)?;
+                let pool = self.pool.ok_or_else(|| page.damaged(NO_POOL))?;
+                dedup::verify(&raw, pool).map_err(|what| page.damaged(what))?;
+            }
+        }
+        Ok(())
     }
 
     /// The templates of its values, where all of them are texts and are kept so.
@@ -287,7 +352,7 @@ impl<'a> Column<'a> {
             let Some(page) = self.pages.get(at) else {
                 return Err(Damaged { what: "column has no such page", offset: 0 });
             };
-            if let Encoding::Texts(form) = &self.encoding {
+            if let Encoding::Texts(form) | Encoding::Shared { form, .. } = &self.encoding {
                 self.read_texts(form, group, at, page, into)?;
             } else {
                 self.read_packed(group, at, page, into)?;
@@ -309,6 +374,12 @@ impl<'a> Column<'a> {
         if into.held != Some((self.id, at)) {
             into.held = None;
             page.read(self.chunk, &mut into.unpacker, &mut into.raw)?;
+            if let Encoding::Shared { .. } = self.encoding {
+                let pool = self.pool.ok_or_else(|| page.damaged(NO_POOL))?;
+                let mut texts = Vec::new();
+                dedup::assemble(&into.raw, pool, &mut into.unpacker, &mut into.shared, &mut texts)?;
+                into.raw = texts;
+            }
             let count = self.start(groups(page).end) - first;
             let done = into.texts.decode(form, count, &mut into.raw);
             done.ok_or_else(|| page.damaged("texts do not read"))?;
@@ -464,14 +535,21 @@ pub(crate) fn fuzz(bytes: &[u8]) {
             assert_eq!(used, values(column, group, &dictionary, &mut Vector::default()));
         }
     }
+    let alone = |column: &Column<'_>| dedup::Alone {
+        parts: column.own_part(0..bytes.len()).into_iter().collect(),
+        chunk: bytes,
+    };
     if let Ok(column) = Column::open(bytes) {
         read(&column);
+        let pool = alone(&column);
+        read(&Column { pool: Some(&pool), ..column });
     }
     let size = u32_at(bytes, 0).and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
     let end = size.saturating_add(PREFIX).min(bytes.len());
     let head = bytes.get(PREFIX..end).unwrap_or_default();
     if let Some(mut column) = Column::read_head(head, bytes, end) {
         column.pages.iter_mut().for_each(|page| page.mend(bytes));
-        read(&column);
+        let pool = alone(&column);
+        read(&Column { pool: Some(&pool), ..column });
     }
 }

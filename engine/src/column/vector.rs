@@ -26,6 +26,8 @@ pub(crate) struct Vector {
     /// The bytes of the held page, unless they lie in the chunk as they are.
     pub(super) raw: Vec<u8>,
     pub(super) unpacker: Unpacker,
+    /// A page of texts that columns share.
+    pub(super) shared: Vec<u8>,
 }
 
 /// What the last read left.

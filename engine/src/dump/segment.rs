@@ -128,12 +128,15 @@ fn show_column(
 ) -> ControlFlow<()> {
     let (start, len) = (block.saturating_add(range.start), range.end.saturating_sub(range.start));
     let bounds = column.block_bounds().map_or_else(String::new, |(min, max)| format!(", {min} to {max}"));
+    let shares = column.shares().map_or_else(String::new, |range| {
+        format!(", texts shared, holds {} to {} of them", range.start, range.end)
+    });
     let entries = match column.dictionary() {
         Ok(dictionary) if dictionary.len() != 0 => format!(", {} entries", dictionary.len()),
         _ => String::new(),
     };
     out.line(&format!(
-        "{start:>10}    {name}: {:?}{entries}{bounds}, {} values, {len} bytes, {} pages",
+        "{start:>10}    {name}: {:?}{entries}{bounds}{shares}, {} values, {len} bytes, {} pages",
         column.kind(),
         column.len(),
         column.page_count()

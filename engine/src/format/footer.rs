@@ -15,7 +15,7 @@
 //!   0     n  body      varints, see below
 //!   n     8  magic     "LOGQEND" and 0x01
 //! n+8     4  version   format that wrote the file
-//! n+12    4  required  features that a reader must know (bits); 0 so far
+//! n+12    4  required  features that a reader must know (bits): 1 = columns share texts, see `column`
 //! n+16    4  size      n
 //! n+20    4  crc       CRC-32 of (id u64, the body, bytes n..n+20)
 //!
@@ -53,6 +53,8 @@ use crate::record_id::RecordId;
 pub(crate) const HEAD_SIZE: usize = 44;
 const HEAD_MAGIC: &[u8; 8] = b"LOGQSEG\x01";
 const END_MAGIC: &[u8; 8] = b"LOGQEND\x01";
+/// The bit of required features that says that columns share texts.
+const SHARES: u32 = 1;
 /// Bytes behind a footer's body.
 const END_SIZE: usize = 24;
 
@@ -85,6 +87,8 @@ pub(crate) struct Footer {
     pub(crate) gaps: Vec<Gap>,
     pub(crate) blocks: Vec<BlockEntry>,
     pub(crate) index_size: u64,
+    /// Whether columns share texts: a feature that a reader must know.
+    pub(crate) shares: bool,
 }
 
 /// Where a block lies and what a reader wants to know before it looks.
@@ -134,7 +138,7 @@ impl Footer {
         let size = u32::try_from(out.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(END_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&0_u32.to_le_bytes());
+        out.extend_from_slice(&(if self.shares { SHARES } else { 0 }).to_le_bytes());
         out.extend_from_slice(&size.to_le_bytes());
         let check = crc(&[&self.id.to_le_bytes(), &out]);
         out.extend_from_slice(&check.to_le_bytes());
@@ -155,13 +159,14 @@ impl Footer {
         };
         let other = end_at(bytes, other_end);
         let both = matches!((&last, &other), (End::Body { .. }, End::Body { .. }));
-        let body = match (last, other) {
-            (End::Body { body, .. }, _) | (_, End::Body { body, .. }) => body,
+        let (body, shares) = match (last, other) {
+            (End::Body { body, shares, .. }, _) | (_, End::Body { body, shares, .. }) => (body, shares),
             (_, End::Newer { version }) => return Read::Newer { version },
             _ => return Read::Damaged,
         };
         match Self::decode_body(body) {
             Some(footer) => {
+                let footer = Self { shares, ..footer };
                 let sound = both && bytes.starts_with(&head(footer.store, footer.id));
                 Read::Footer { footer: Box::new(footer), sound }
             }
@@ -304,6 +309,7 @@ enum End<'a> {
     Body {
         start: usize,
         body: &'a [u8],
+        shares: bool,
     },
     Newer {
         version: u32,
@@ -326,10 +332,11 @@ fn end_at(bytes: &[u8], end: usize) -> End<'_> {
         if !sound {
             return None;
         }
-        if VERSION < version || u32_at(tail, 12)? != 0 {
+        let required = u32_at(tail, 12)?;
+        if VERSION < version || required & !SHARES != 0 {
             return Some(End::Newer { version });
         }
-        Some(End::Body { start, body })
+        Some(End::Body { start, body, shares: required & SHARES != 0 })
     };
     read().unwrap_or(End::Damaged)
 }
@@ -436,6 +443,7 @@ mod tests {
                 arrived_max: 4,
             }],
             index_size: 9,
+            shares: true,
         }
     }
 
@@ -482,19 +490,30 @@ mod tests {
     }
 
     #[test]
-    fn a_footer_of_a_newer_format_is_told_from_damage() {
-        let mut body = Vec::new();
-        footer().encode_body(&mut body);
-        let mut bytes = head(99, 7);
-        let size = u32::try_from(body.len()).unwrap();
-        bytes.extend_from_slice(&body);
-        let mut tail = END_MAGIC.to_vec();
-        tail.extend_from_slice(&9_u32.to_le_bytes());
-        tail.extend_from_slice(&0_u32.to_le_bytes());
-        tail.extend_from_slice(&size.to_le_bytes());
-        let check = crc(&[&7_u64.to_le_bytes(), &body, &tail]);
-        tail.extend_from_slice(&check.to_le_bytes());
-        bytes.extend_from_slice(&tail);
-        assert_eq!(Footer::read(&bytes), Read::Newer { version: 9 });
+    fn a_footer_of_a_newer_format_or_with_a_feature_that_is_not_known_is_told_from_damage() {
+        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 2), (VERSION, SHARES | 1 << 31)] {
+            let mut body = Vec::new();
+            footer().encode_body(&mut body);
+            let mut bytes = head(99, 7);
+            let size = u32::try_from(body.len()).unwrap();
+            bytes.extend_from_slice(&body);
+            let mut tail = END_MAGIC.to_vec();
+            tail.extend_from_slice(&version.to_le_bytes());
+            tail.extend_from_slice(&required.to_le_bytes());
+            tail.extend_from_slice(&size.to_le_bytes());
+            let check = crc(&[&7_u64.to_le_bytes(), &body, &tail]);
+            tail.extend_from_slice(&check.to_le_bytes());
+            bytes.extend_from_slice(&tail);
+            assert_eq!(Footer::read(&bytes), Read::Newer { version });
+        }
+    }
+
+    #[test]
+    fn a_segment_that_shares_no_texts_asks_for_no_feature() {
+        let footer = Footer { shares: false, ..footer() };
+        let bytes = [head(99, 7), vec![0xA5; 39], footer.encode()].concat();
+        assert_eq!(Footer::read(&bytes), Read::Footer { footer: Box::new(footer.clone()), sound: true });
+        let copy = footer.encode();
+        assert_eq!(u32_at(&copy, copy.len() - 12), Some(0));
     }
 }

@@ -117,7 +117,7 @@ impl Step<'_> {
             return Ok(made);
         }
         let words = self.core.options.word_index_min <= rows.len() as u64;
-        let plan = Plan { words, archive: false, sum: false };
+        let plan = Plan { words, archive: false, share: self.core.options.share_texts, sum: false };
         let id = self.state.next_segment;
         let mut builder = SegmentBuilder::begin(self.vfs(), self.dir(), self.state.store, id, plan)?;
         match self.fill(&mut builder, &frames, &rows) {
@@ -212,7 +212,8 @@ impl Step<'_> {
             Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
         let words = self.core.options.word_index_min <= rows;
-        let plan = Plan { words, archive: target != Target::Day(None), sum: true };
+        let share = self.core.options.share_texts;
+        let plan = Plan { words, archive: target != Target::Day(None), share, sum: true };
         let merged = self.merge(&segments, &mut outputs, plan, target, removal, &mut made.removed);
         if let Err(stopped) = merged.and_then(|()| outputs.end_all()) {
             outputs.abandon();

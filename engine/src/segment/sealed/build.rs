@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::head::{self, ColumnEntry, Content, FIXED_COUNT, Fixed};
 use super::{BLOCK_ROWS_MAX, BLOCK_SIZE, COLUMNS_MAX, GROUP_ROWS};
-use crate::column::{Builder, Effort};
+use crate::column::{Builder, Effort, Pool};
 use crate::error::{Error, Result};
 use crate::field;
 use crate::format::footer::{self, BlockEntry, Footer};
@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) words: bool,
     /// Whether it is for the archive: smaller, slower to read.
     pub(crate) archive: bool,
+    /// Whether long texts that repeat each other are kept once.
+    pub(crate) share: bool,
     /// Whether to sum up what goes in, so that it can be compared with what comes back.
     pub(crate) sum: bool,
 }
@@ -68,6 +70,7 @@ pub(crate) struct SegmentBuilder {
     block: Block,
     index: IndexWorker,
     sources: HashMap<SourceId, String>,
+    pool: Pool,
     sum: Sum,
     last: Option<Key>,
 }
@@ -161,6 +164,7 @@ impl SegmentBuilder {
             block: Block::default(),
             index: IndexWorker::start(index),
             sources: HashMap::new(),
+            pool: Pool::default(),
             sum: Sum::default(),
             last: None,
         })
@@ -275,7 +279,10 @@ impl SegmentBuilder {
             return Ok(());
         }
         let block = std::mem::take(&mut self.block);
-        let (bytes, columns_size) = self.encode(&block);
+        let mut pool = std::mem::take(&mut self.pool);
+        let (bytes, columns_size) = self.encode(&block, &mut pool);
+        self.footer.shares |= pool.used;
+        self.pool = pool;
         let path = &self.path;
         let failed = |error| Error::io("a segment cannot be written", path, error);
         self.file.write_at(self.offset, &bytes).map_err(failed)?;
@@ -299,7 +306,7 @@ impl SegmentBuilder {
     }
 
     /// The bytes of a block, and how many of them are columns.
-    fn encode(&self, block: &Block) -> (Vec<u8>, u64) {
+    fn encode(&self, block: &Block, pool: &mut Pool) -> (Vec<u8>, u64) {
         let archive = self.plan.archive;
         let effort = if archive { Effort::Cold } else { Effort::Hot };
         let fixed: Vec<Vec<u8>> = block
@@ -309,7 +316,7 @@ impl SegmentBuilder {
             .collect();
         let used: Vec<&FieldState> =
             block.names.iter().filter_map(|at| self.fields.list.get(*at as usize)).collect();
-        let columns: Vec<(ColumnEntry, Vec<u8>)> = (0_u32..)
+        let mut columns: Vec<(ColumnEntry, Vec<u8>)> = (0_u32..)
             .zip(&used)
             .collect::<Vec<_>>()
             .par_iter()
@@ -323,6 +330,9 @@ impl SegmentBuilder {
                 (ColumnEntry { name: *name, content, size: bytes.len() as u64 }, bytes)
             })
             .collect();
+        if self.plan.share {
+            share(&mut columns, &used, effort, pool);
+        }
         let mut sizes = [0; FIXED_COUNT];
         let mut out = Vec::new();
         for (size, bytes) in sizes.iter_mut().zip(&fixed) {
@@ -396,6 +406,19 @@ impl Unfinished {
     pub(crate) fn abandon(self, vfs: &dyn Vfs) {
         // What is left of it goes when maintenance next begins.
         let _removed = vfs.remove(&self.path);
+    }
+}
+
+/// Keeps long texts of columns once, where that is smaller: one column after the other, so that each finds the texts of
+/// those before it.
+fn share(columns: &mut [(ColumnEntry, Vec<u8>)], used: &[&FieldState], effort: Effort, pool: &mut Pool) {
+    for (entry, bytes) in columns {
+        let field = used.get(entry.name as usize).filter(|_| entry.content == Content::Values);
+        let values = field.map(|field| &field.values).filter(|values| values.has_long_texts());
+        if let Some(small) = values.and_then(|values| values.finish_shared(effort, bytes.len(), pool)) {
+            entry.size = small.len() as u64;
+            *bytes = small;
+        }
     }
 }
 

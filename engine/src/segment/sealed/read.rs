@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::head::{BlockHead, FIXED_COUNT, Fixed};
 use super::{BLOCK_ROWS_MAX, GROUP_ROWS};
-use crate::column::{Column, Damaged, Dictionary};
+use crate::column::{Column, Damaged, Dictionary, Part, Shared};
 use crate::format::footer::{BlockEntry, Footer, HEAD_SIZE, Read};
 use crate::format::manifest::Place;
 use crate::gap::Gap;
@@ -21,6 +21,8 @@ pub(crate) struct Segment {
     map: Arc<dyn ReadMap>,
     blocks: Vec<BlockSlot>,
     index: OnceLock<Option<Result<Index, Gap>>>,
+    /// Which columns hold texts that others share.
+    parts: OnceLock<Vec<Part>>,
     /// The group with which each block begins, counted through the segment.
     group_starts: Vec<u32>,
 }
@@ -99,7 +101,7 @@ impl Segment {
             start = start.saturating_add(entry.columns_size).saturating_add(entry.head_size);
         }
         group_starts.push(group);
-        Ok(Self { footer, sound, map, blocks, index: OnceLock::new(), group_starts })
+        Ok(Self { footer, sound, map, blocks, index: OnceLock::new(), parts: OnceLock::new(), group_starts })
     }
 
     /// Bytes of the file.
@@ -206,7 +208,9 @@ impl Segment {
         let size = range.end - range.start;
         let groups = block.entry.rows.div_ceil(GROUP_ROWS);
         let damaged = || self.column_gap(block, range.clone(), name);
-        let column = Column::open(self.slice(start, size)).map_err(|_| damaged())?;
+        let chunk = self.slice(start, size);
+        let column = if self.footer.shares { Column::open_in(chunk, self) } else { Column::open(chunk) };
+        let column = column.map_err(|_| damaged())?;
         if column.groups() != groups {
             return Err(damaged());
         }
@@ -250,6 +254,30 @@ impl Segment {
     pub(crate) fn end_sequences(&self) -> impl Iterator<Item = (u32, u64)> {
         let end = |runs: &Vec<std::ops::Range<u64>>| runs.last().map_or(0, |run| run.end);
         self.footer.writers.iter().map(move |(writer, runs)| (*writer, end(runs)))
+    }
+}
+
+impl Shared for Segment {
+    fn parts(&self) -> &[Part] {
+        self.parts.get_or_init(|| {
+            let mut parts = Vec::new();
+            // What a damaged head hides is missing where it is asked for.
+            for block in (0..self.block_count()).filter_map(|at| self.block(at).ok()) {
+                for at in 0..u32::try_from(block.head.columns.len()).unwrap_or(0) {
+                    let range = block.head.column_range(at);
+                    let start = block.start.saturating_add(range.start);
+                    let chunk = self.slice(start, range.end - range.start);
+                    let place = usize::try_from(start).unwrap_or(usize::MAX);
+                    parts.extend(Column::part(chunk, place..place.saturating_add(chunk.len())));
+                }
+            }
+            parts.sort_by_key(|part| part.start);
+            parts
+        })
+    }
+
+    fn bytes(&self, part: &Part) -> &[u8] {
+        self.map.bytes().get(part.column.clone()).unwrap_or(&[])
     }
 }
 
