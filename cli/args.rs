@@ -243,6 +243,9 @@ pub(crate) struct Count {
     /// Count with this encoding: o200k_base (the default), cl100k_base, p50k_base, r50k_base, ...
     #[arg(long, value_name = "NAME")]
     pub(crate) encoding: Option<String>,
+    /// Count with a tokenizer.json of your own (needs a build with the feature tokenizer-json)
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["model", "encoding"])]
+    pub(crate) tokenizer: Option<PathBuf>,
     /// Count this field of every line of JSONL: one number a line
     #[arg(long, value_name = "FIELD")]
     pub(crate) jsonl: Option<String>,

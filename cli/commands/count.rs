@@ -8,7 +8,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::path::Path;
 
-use logq_tokens::{Count, Encoding, Proxy, Tokenizer};
+#[cfg(feature = "tokenizer-json")]
+use logq_tokens::TokenizerFile;
+use logq_tokens::{Encoding, Proxy, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::args::{self, Output};
@@ -21,22 +23,65 @@ const OUTPUT_SIZE: usize = 64 * 1024;
 
 /// Counts.
 pub(crate) fn run(config: &Config, args: &args::Count) -> Outcome {
-    let tokenizer = tokenizer(args)?;
+    let by = By::read(args)?;
     let (name, input) = open(args.file.as_deref())?;
     let mut shown = Shown::new(config.output(), args.jsonl.is_some());
     let exit = match &args.jsonl {
-        Some(field) => lines(config, tokenizer, &name, input, field, &mut shown)?,
+        Some(field) => lines(config, &by, &name, input, field, &mut shown)?,
         None => {
-            shown.row(&whole(config, tokenizer, &name, input)?)?;
+            shown.row(&whole(config, &by, &name, input)?)?;
             Exit::Done
         }
     };
     shown.end()?;
-    if let Some(Proxy { family, error, .. }) = tokenizer.proxy() {
+    if let By::Known(tokenizer) = &by
+        && let Some(Proxy { family, error, .. }) = tokenizer.proxy()
+    {
         let encoding = tokenizer.encoding();
         config.ui.note(&format!("an estimate: {family} counted with {encoding}; error {error}"));
     }
     Ok(exit)
+}
+
+/// What counts.
+enum By {
+    Known(Tokenizer),
+    #[cfg(feature = "tokenizer-json")]
+    File(Box<TokenizerFile>),
+}
+
+impl By {
+    fn read(args: &args::Count) -> Outcome<Self> {
+        match &args.tokenizer {
+            Some(path) => Self::open(path),
+            None => tokenizer(args).map(Self::Known),
+        }
+    }
+
+    #[cfg(feature = "tokenizer-json")]
+    fn open(path: &Path) -> Outcome<Self> {
+        let file = TokenizerFile::open(path).map_err(|error| Failure::bad(error.to_string()))?;
+        Ok(Self::File(Box::new(file)))
+    }
+
+    #[cfg(not(feature = "tokenizer-json"))]
+    fn open(path: &Path) -> Outcome<Self> {
+        Err(Failure::bad(format!("this build of logq cannot read {}", path.display()))
+            .help("build it with `cargo build --release --features tokenizer-json`"))
+    }
+
+    fn count(&self, text: &str) -> Row {
+        match self {
+            Self::Known(tokenizer) => {
+                let count = tokenizer.count(text);
+                Row { tokens: count.tokens, encoding: count.encoding.to_string(), exact: count.is_exact() }
+            }
+            #[cfg(feature = "tokenizer-json")]
+            Self::File(file) => {
+                Row { tokens: file.count(text), encoding: format!("file:{}", file.name()), exact: true }
+            }
+        }
+    }
 }
 
 fn tokenizer(args: &args::Count) -> Outcome<Tokenizer> {
@@ -71,19 +116,18 @@ fn unreadable(name: &str, error: &io::Error) -> Failure {
 }
 
 /// The tokens of all of the input. Bytes that are no text count as the characters that stand for them.
-fn whole(config: &Config, tokenizer: Tokenizer, name: &str, mut input: Box<dyn BufRead>) -> Outcome<Row> {
+fn whole(config: &Config, by: &By, name: &str, mut input: Box<dyn BufRead>) -> Outcome<Row> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(tokenizer.count(&text).into()),
+        Ok(text) => Ok(by.count(&text)),
         Err(error) => {
             let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
             let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
             config.ui.warn(&format!(
                 "{name}:{line}: not UTF-8; such bytes are counted as U+FFFD, so the count is an estimate"
             ));
-            let count = tokenizer.count(&String::from_utf8_lossy(error.as_bytes()));
-            Ok(Row { exact: false, ..count.into() })
+            Ok(Row { exact: false, ..by.count(&String::from_utf8_lossy(error.as_bytes())) })
         }
     }
 }
@@ -91,7 +135,7 @@ fn whole(config: &Config, tokenizer: Tokenizer, name: &str, mut input: Box<dyn B
 /// The tokens of a field of every line.
 fn lines(
     config: &Config,
-    tokenizer: Tokenizer,
+    by: &By,
     name: &str,
     mut input: Box<dyn BufRead>,
     field: &str,
@@ -110,7 +154,7 @@ fn lines(
             continue;
         }
         match value(text, field) {
-            Ok(text) => shown.row(&tokenizer.count(&text).into())?,
+            Ok(text) => shown.row(&by.count(&text))?,
             Err(reason) => {
                 config.ui.warn(&format!("{name}:{number}: {reason}"));
                 refused += 1;
@@ -166,14 +210,8 @@ fn kind(value: &Value) -> &'static str {
 /// One count as it is shown.
 struct Row {
     tokens: u64,
-    encoding: Encoding,
+    encoding: String,
     exact: bool,
-}
-
-impl From<Count> for Row {
-    fn from(count: Count) -> Self {
-        Self { tokens: count.tokens, encoding: count.encoding, exact: count.is_exact() }
-    }
 }
 
 /// Counts on their way to standard output.
@@ -198,7 +236,7 @@ impl Shown {
 
     fn row(&mut self, row: &Row) -> Outcome<()> {
         let Row { tokens, encoding, exact } = row;
-        let object = || json!({"tokens": tokens, "encoding": encoding.as_str(), "exact": exact});
+        let object = || json!({"tokens": tokens, "encoding": encoding, "exact": exact});
         let between = if 0 < self.rows { ",\n" } else { "" };
         self.rows += 1;
         // Writing to a string cannot fail.

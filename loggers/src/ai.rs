@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use logq_engine::budget::{Alert, Budgets, Committed, Guard, Request, Reservation};
 use logq_engine::{Error, ErrorKind, Event, RecordId, Result, Store, Value, Writer};
-use logq_tokens::{Bucket, Call, Cost, Count, Counter, Mode, Prices, State, Tokenizer, Usage};
+use logq_tokens::{Bucket, Call, Cost, Counter, Mode, Prices, State, Tokenizer, Usage};
 
 use crate::memory::int;
 
@@ -22,6 +22,8 @@ pub struct AiLogger {
     prices: Arc<Prices>,
     keep_texts: bool,
     budgets: Option<Budgets>,
+    #[cfg(feature = "tokenizer-json")]
+    files: Vec<(String, Arc<logq_tokens::TokenizerFile>)>,
 }
 
 /// One call of a model. What is not known stays `None`.
@@ -89,6 +91,8 @@ impl AiLogger {
             prices: Arc::new(Prices::built_in().clone()),
             keep_texts: true,
             budgets: None,
+            #[cfg(feature = "tokenizer-json")]
+            files: Vec::new(),
         }
     }
 
@@ -118,6 +122,16 @@ impl AiLogger {
     #[must_use]
     pub fn prices(self, prices: Prices) -> Self {
         Self { prices: Arc::new(prices), ..self }
+    }
+
+    /// Counts the texts of a model with a tokenizer.json of the user's own, up to [`logq_tokens::EXACT_SIZE_MAX`] bytes; a longer text is counted
+    /// as without it. Events say so: `count_method` is `file:` and the file's name, and the tokens are estimated ones, as the
+    /// template that a provider puts around a text is in no text.
+    #[cfg(feature = "tokenizer-json")]
+    #[must_use]
+    pub fn tokenizer(mut self, model: &str, tokenizer: logq_tokens::TokenizerFile) -> Self {
+        self.files.push((model.to_owned(), Arc::new(tokenizer)));
+        self
     }
 
     /// Counts prompts and responses, and does not store them.
@@ -232,7 +246,7 @@ impl AiLogger {
                 let (usage, method) = self.counted(call);
                 self.put(&mut event, call, &usage);
                 if let Some(method) = method {
-                    event.set("count_method", Value::Str(&method.to_string()));
+                    event.set("count_method", Value::Str(&method));
                 }
             }
         }
@@ -278,22 +292,32 @@ impl AiLogger {
     }
 
     /// The usage of a call whose provider said nothing, by its texts; and how it was counted.
-    fn counted(&self, call: &AiOperation<'_>) -> (Usage, Option<Count>) {
-        let tokenizer = Tokenizer::of_model(call.model);
+    fn counted(&self, call: &AiOperation<'_>) -> (Usage, Option<String>) {
         let mut usage = Usage::default();
-        let mut method: Option<Count> = None;
+        let mut method: Option<(bool, String)> = None;
         for (bucket, text) in [(Bucket::InUncached, call.prompt), (Bucket::OutText, call.response)] {
             let Some(text) = text else { continue };
-            let count = self.counter.count(text, tokenizer);
-            let state = if count.is_exact() { State::Reported } else { State::Estimated };
-            usage.set(bucket, count.tokens, state);
+            let (tokens, exact, how) = self.count(call.model, text);
+            usage.set(bucket, tokens, if exact { State::Reported } else { State::Estimated });
             // The less exact of the two speaks for both.
             method = match method {
-                Some(first) if !first.is_exact() => Some(first),
-                _ => Some(count),
+                Some((false, first)) => Some((false, first)),
+                _ => Some((exact, how)),
             };
         }
-        (usage, method)
+        (usage, method.map(|(_, how)| how))
+    }
+
+    /// The tokens of a text, whether that is what the model's own tokenizer says, and how they were counted.
+    fn count(&self, model: &str, text: &str) -> (u64, bool, String) {
+        #[cfg(feature = "tokenizer-json")]
+        if let Some((_, file)) = self.files.iter().rev().find(|(of, _)| of == model)
+            && text.len() <= logq_tokens::EXACT_SIZE_MAX
+        {
+            return (file.count(text), false, format!("file:{}", file.name()));
+        }
+        let count = self.counter.count(text, Tokenizer::of_model(model));
+        (count.tokens, count.is_exact(), count.to_string())
     }
 
     /// Puts tokens and cost into an event. What is absent has no field.

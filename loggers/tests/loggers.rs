@@ -251,3 +251,29 @@ fn a_call_is_reserved_before_it_is_made_and_an_alert_reaches_its_callback() {
     assert_eq!(store.budgets().verify().unwrap(), []);
     assert_eq!(ask(&store, "tokens where kind=ai").rows[0].cells[3], Datum::Int(1_300));
 }
+
+#[cfg(feature = "tokenizer-json")]
+#[test]
+fn a_tokenizer_file_counts_its_model_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("words.json");
+    let words = r#"{"version":"1.0","added_tokens":[],"pre_tokenizer":{"type":"Whitespace"},
+        "model":{"type":"WordLevel","vocab":{"?":0},"unk_token":"?"}}"#;
+    std::fs::write(&path, words).unwrap();
+    let store = store(dir.path());
+    let file = logq_tokens::TokenizerFile::open(&path).unwrap();
+    let logger = AiLogger::new(&store, store.writer().unwrap()).tokenizer("llama3.2", file);
+    let long = "word ".repeat(logq_tokens::EXACT_SIZE_MAX / 5 + 1);
+    for (model, prompt) in
+        [("llama3.2", "internationalization of one"), ("llama3.1", "two"), ("llama3.2", long.as_str())]
+    {
+        logger.operation(&AiOperation { prompt: Some(prompt), ..AiOperation::new("x", model) }).unwrap();
+    }
+    let answer = ask(&store, "events | keep prompt_tokens, estimated_tokens, count_method");
+    let row = |at: usize| {
+        answer.rows[at].cells.iter().map(|cell| format!("{cell:?}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row(0), "Int(3) Int(3) Str(\"file:words.json\")");
+    assert!(row(1).ends_with("Str(\"proxy:o200k_base(llama3)\")"), "{}", row(1));
+    assert!(row(2).ends_with("Str(\"sample:o200k_base(llama3)\")"), "{}", row(2));
+}

@@ -103,3 +103,21 @@ fn a_megabyte_without_a_boundary_is_counted() {
         assert_eq!(run(&mut place.command(["count"]), text.as_bytes()).good().out, want);
     }
 }
+
+#[test]
+fn a_tokenizer_of_the_users_own_counts_where_the_build_can_read_it() {
+    let place = Place::new();
+    let words = r#"{"version":"1.0","added_tokens":[],"pre_tokenizer":{"type":"Whitespace"},
+        "model":{"type":"WordLevel","vocab":{"?":0},"unk_token":"?"}}"#;
+    place.write("words.json", words);
+    place.write("text", "internationalization of one");
+    let ran = place.run(["count", "--tokenizer", "words.json", "text", "-o", "json"]);
+    if cfg!(feature = "tokenizer-json") {
+        let want = serde_json::json!({"tokens": 3, "encoding": "file:words.json", "exact": true});
+        assert_eq!(ran.good().json(), want);
+        place.run(["count", "--tokenizer", "text", "text"]).ends(2, "text: no tokenizer.json");
+    } else {
+        ran.ends(2, "this build of logq cannot read words.json\nhelp: build it with");
+    }
+    place.run(["count", "--tokenizer", "words.json", "--model", "phi-4", "text"]).ends(2, "--model");
+}

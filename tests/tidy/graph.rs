@@ -72,7 +72,7 @@ const CRATES: &[Crate] = &[
             &["price", "provider"],
             &["encoding"],
             &["model"],
-            &["estimate", "cache"],
+            &["estimate", "cache", "file"],
             &["count"],
         ],
     },

@@ -6,6 +6,8 @@ mod differential;
 mod estimates;
 #[cfg(test)]
 mod price;
+#[cfg(all(test, feature = "tokenizer-json"))]
+mod tokenizer_file;
 #[cfg(test)]
 mod truth;
 #[cfg(test)]
