@@ -68,7 +68,8 @@ fi
 step "tests" "${test[@]}" --workspace
 step "examples in the documentation" cargo test --locked --quiet --workspace --doc
 step "engine, files written by pwrite" env LOGQ_WRITER=pwrite "${test[@]}" --package logq-engine
-step "tokenizers of the users' own" "${test[@]}" --features tokenizer-json --package logq-tokens --package logq-loggers tokenizer_file
+step "tokenizers of the users' own" "${test[@]}" --workspace \
+    --features logq/tokenizer-json,logq-loggers/tokenizer-json tokenizer
 step "fuzz targets, short run" env LOGQ_FUZZ_RUNS="${LOGQ_FUZZ_RUNS:-10000}" \
     cargo test --locked --quiet --package logq --test tests fuzz_smoke
 oracle() { # the same random questions to logq and to DuckDB

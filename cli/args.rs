@@ -543,7 +543,7 @@ mod tests {
     #[test]
     fn a_bad_call_says_what_is_right() {
         let failure = |typed: &str| read(typed.split(' ').map(OsString::from)).unwrap_err();
-        assert_eq!(failure("logq health").message, "this version has no command `health`");
+        assert_eq!(failure("logq repair").message, "this version has no command `repair`");
         assert_eq!(failure("logq").message, "nothing was asked");
         let unknown = failure("logq import --dryrun x");
         assert_eq!(unknown.message, "unexpected argument `--dryrun` found");

@@ -33,7 +33,7 @@ const fn key(name: &'static str, older: &'static [&'static str]) -> Key {
 }
 
 /// All keys, in the order in which `config show` lists them.
-const KEYS: [Key; 18] = [
+const KEYS: [Key; 20] = [
     key("tz", &[]),
     key("output", &[]),
     key("color", &[]),
@@ -46,6 +46,8 @@ const KEYS: [Key; 18] = [
     key("archive_after", &[]),
     key("retain", &["cleanup_enabled"]),
     key("retain_for", &[]),
+    key("retain_bytes", &[]),
+    key("keep_free_bytes", &[]),
     key("budgets", &["token_monitoring_enabled"]),
     key("tokens_per_hour", &["max_tokens_per_hour"]),
     key("tokens_per_day", &["max_tokens_per_day"]),
@@ -72,16 +74,28 @@ pub(crate) struct Settings {
     archive_after: Option<Option<Duration>>,
     retain: Option<bool>,
     retain_for: Option<Option<Duration>>,
+    retain_bytes: Option<u64>,
+    keep_free_bytes: Option<u64>,
     budgets: Option<bool>,
     tokens_per_hour: Option<u64>,
     tokens_per_day: Option<u64>,
     warn_at: Option<Threshold>,
     pub(crate) alerts_exec: Option<Vec<String>>,
     alerts_timeout: Option<Duration>,
+    /// Rules of retention of their own.
+    pub(crate) retention: Vec<Retention>,
     /// Queries by their names.
     pub(crate) queries: Vec<(String, String)>,
     /// Each key that was found, as it was spelled, with its value as it stands there.
     said: Vec<(&'static str, String, String)>,
+}
+
+/// Events that match go when they arrived so long ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retention {
+    /// Conditions, as behind `where`.
+    pub(crate) condition: String,
+    pub(crate) keep: Duration,
 }
 
 impl Settings {
@@ -114,6 +128,12 @@ impl Settings {
         })?;
         for (name, value) in &table {
             match value {
+                Value::Array(rules) if name == "retention" => {
+                    for rule in rules {
+                        let rule = settings.rule(rule)?;
+                        settings.retention.push(rule);
+                    }
+                }
                 Value::Table(inner) if name == "queries" => {
                     for (name, value) in inner {
                         let query = value.as_str().ok_or_else(|| settings.wrong(name, value, "a query"))?;
@@ -169,6 +189,24 @@ impl Settings {
         Ok(())
     }
 
+    /// A rule of retention: `where` and `for`, and nothing else.
+    fn rule(&self, value: &Value) -> Outcome<Retention> {
+        let wrong = |wanted: &str| self.wrong("retention", value, wanted);
+        let table = value.as_table().ok_or_else(|| wrong("a rule with `where` and `for`"))?;
+        if let Some(name) = table.keys().find(|name| !matches!(name.as_str(), "where" | "for")) {
+            return Err(self.unknown(&format!("retention.{name}")));
+        }
+        let text =
+            |name| table.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let condition =
+            text("where").ok_or_else(|| wrong("a rule: `where` says which events, as in a query"))?;
+        let keep = text("for").and_then(value::duration_ns).and_then(|ns| u64::try_from(ns).ok());
+        let keep = keep.ok_or_else(|| wrong("a rule: `for` is a length of time such as \"3d\""))?;
+        logq_query::Query::parse(&format!("events where ({condition})"))
+            .map_err(|error| Failure::bad(format!("{}: retention: {error}", self.path.display())))?;
+        Ok(Retention { condition: condition.to_owned(), keep: Duration::from_nanos(keep) })
+    }
+
     fn set(&mut self, key: &'static str, name: &str, value: &Value) -> Outcome<()> {
         let wrong = |wanted: &str| self.wrong(name, value, wanted);
         let flag = || value.as_bool().ok_or_else(|| wrong("true or false"));
@@ -177,6 +215,10 @@ impl Settings {
             read.map(Duration::from_nanos).ok_or_else(|| wrong("a length of time such as \"10m\" or \"30d\""))
         };
         let or_never = || if value.as_str() == Some("never") { Ok(None) } else { span().map(Some) };
+        let bytes = || {
+            let whole = || value.as_integer().and_then(|int| u64::try_from(int).ok());
+            value.as_str().and_then(size).or_else(whole).ok_or_else(|| wrong("a size such as \"1GiB\""))
+        };
         let count = || {
             let whole = value.as_integer().and_then(|int| u64::try_from(int).ok()).filter(|count| 0 < *count);
             whole.ok_or_else(|| wrong("a number above 0"))
@@ -203,13 +245,9 @@ impl Settings {
             }
             "background" => self.background = Some(flag()?),
             "seal_after" => self.seal_after = Some(span()?),
-            "unsealed_max" => {
-                let read = value
-                    .as_str()
-                    .and_then(size)
-                    .or(value.as_integer().and_then(|int| u64::try_from(int).ok()));
-                self.unsealed_max = Some(read.ok_or_else(|| wrong("a size such as \"1GiB\""))?);
-            }
+            "unsealed_max" => self.unsealed_max = Some(bytes()?),
+            "retain_bytes" => self.retain_bytes = Some(bytes()?),
+            "keep_free_bytes" => self.keep_free_bytes = Some(bytes()?),
             "reader_grace" => self.reader_grace = Some(span()?),
             "archive" => self.archive = Some(flag()?),
             "archive_after" => self.archive_after = Some(or_never()?),
@@ -252,6 +290,11 @@ impl Settings {
             retain_for: match self.retain {
                 Some(false) => None,
                 _ => self.retain_for.unwrap_or(default.retain_for),
+            },
+            retain_bytes: self.retain_bytes.filter(|_| self.retain != Some(false)),
+            keep_free_bytes: match self.retain {
+                Some(false) => 0,
+                _ => self.keep_free_bytes.unwrap_or(default.keep_free_bytes),
             },
             ..default
         }
@@ -324,6 +367,8 @@ impl Settings {
             "archive" | "retain" | "budgets" => "true".to_owned(),
             "archive_after" => or_never(options.archive_after),
             "retain_for" => or_never(options.retain_for),
+            "retain_bytes" => "no limit".to_owned(),
+            "keep_free_bytes" => ui::size(options.keep_free_bytes),
             "tokens_per_hour" => "as defined: 50,000 in a new store".to_owned(),
             "tokens_per_day" => "as defined: 500,000 in a new store".to_owned(),
             "warn_at" => "as defined: 0.8 in a new store".to_owned(),

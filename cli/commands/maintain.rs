@@ -3,13 +3,15 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use logq_engine::{Options, Store, Upkeep, UpkeepKind, UpkeepStep};
+use logq_engine::{Forget, Forgotten, Gap, Options, RetentionRule, Store, Upkeep, UpkeepKind, UpkeepStep};
+use logq_query::{Query, Session, json as query_json};
 use serde_json::{Value, json};
 
 use super::check::damage;
 use crate::args::{Maintain, Output};
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::settings::Retention;
 use crate::ui;
 
 /// How the report of upkeep is written.
@@ -44,8 +46,66 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
         config.file()?.define_budgets(&store.budgets())?;
         super::budget::deliver_after(config);
     }
-    let summary = summary(&upkeep, args.dry_run);
-    show(config, format, &upkeep, &summary, args.dry_run.then_some(&options))
+    let dropped = drop_by_rules(config, &store, now, args.dry_run)?;
+    let summary = dropped.iter().map(Dropped::line).collect::<String>()
+        + &summary(&upkeep, dropped.len(), args.dry_run);
+    show(config, format, &upkeep, &summary, args.dry_run.then_some(&options), &dropped)
+}
+
+/// What a rule of `logq.toml` removes, or would remove.
+pub(super) struct Dropped {
+    rule: Retention,
+    done: Forgotten,
+    planned: bool,
+}
+
+/// Applies the rules of the settings, each to what is sealed by now. A rule that matches nothing touches nothing.
+fn drop_by_rules(config: &Config, store: &Store, now: i64, dry_run: bool) -> Outcome<Vec<Dropped>> {
+    let mut dropped = Vec::new();
+    for rule in &config.file()?.retention {
+        let keep = i64::try_from(rule.keep.as_nanos()).unwrap_or(i64::MAX);
+        let before = query_json::time_text(now.saturating_sub(keep));
+        let query = Query::parse(&format!("({}) and _arrived < {before}", rule.condition))?;
+        let session = Session { zone: config.zone()?, ..Session::default() };
+        let selection = query.selection(&store.snapshot()?, &session, now)?;
+        let forget = Forget { range: selection.range, predicate: selection.predicate, import: None };
+        let mut done = store.plan_forget(&forget)?;
+        if !dry_run && done.events != 0 {
+            done = store.forget(&forget)?;
+        }
+        if done.events + done.unsealed != 0 || !done.damage.is_empty() {
+            dropped.push(Dropped { rule: rule.clone(), done, planned: dry_run });
+        }
+    }
+    Ok(dropped)
+}
+
+impl Dropped {
+    fn why(&self) -> String {
+        let keep = i64::try_from(self.rule.keep.as_nanos()).unwrap_or(i64::MAX);
+        format!("retention: `{}` that arrived over {} ago", self.rule.condition, ui::span(keep))
+    }
+
+    fn line(&self) -> String {
+        let Forgotten { events, unsealed, files, bytes_before, bytes_after, .. } = &self.done;
+        let names: Vec<&str> = files.iter().map(|(file, _)| file.as_str()).collect();
+        let mut line = format!("drop   {}, {}", ui::count(*events, "event"), ui::size(*bytes_before));
+        if !self.planned {
+            line += &format!(" -> {}", ui::size(*bytes_after));
+        }
+        line += &format!(": {} ({})", names.join(" "), self.why());
+        if *unsealed != 0 {
+            line += &format!("; {} not sealed yet", ui::count(*unsealed, "more event"));
+        }
+        ui::visible(&line) + "\n"
+    }
+
+    fn as_json(&self) -> Value {
+        let files: Vec<Value> =
+            self.done.files.iter().map(|(file, events)| json!({"file": file, "events": events})).collect();
+        json!({"step": "drop", "files": files, "records": self.done.events, "unsealed": self.done.unsealed,
+            "bytes_before": self.done.bytes_before, "bytes_after": self.done.bytes_after, "why": self.why()})
+    }
 }
 
 /// Writes what was done; with options also why, and that nothing was done yet. Exit 3 when a segment could
@@ -56,20 +116,23 @@ pub(super) fn show(
     upkeep: &Upkeep,
     summary: &str,
     planned: Option<&Options>,
+    dropped: &[Dropped],
 ) -> Outcome {
     let text = match format {
         Shown::Table => upkeep.steps.iter().map(|step| line(step, planned)).collect::<String>() + summary,
-        Shown::Json => format!("{:#}\n", as_json(upkeep, planned)),
+        Shown::Json => format!("{:#}\n", as_json(upkeep, planned, dropped)),
     };
     let mut out = ui::stdout();
     out.write_all(text.as_bytes())?;
     out.flush()?;
-    for gap in &upkeep.damage {
+    let damage: Vec<&Gap> =
+        upkeep.damage.iter().chain(dropped.iter().flat_map(|dropped| &dropped.done.damage)).collect();
+    for gap in &damage {
         config.ui.complain(
             &Failure::broken(format!("left as it is: {gap}")).help("`logq check` lists every damaged place"),
         );
     }
-    Ok(if upkeep.damage.is_empty() { Exit::Done } else { Exit::Broken })
+    Ok(if damage.is_empty() { Exit::Done } else { Exit::Broken })
 }
 
 fn word(kind: UpkeepKind) -> &'static str {
@@ -77,7 +140,7 @@ fn word(kind: UpkeepKind) -> &'static str {
         UpkeepKind::Seal => "seal",
         UpkeepKind::Merge => "merge",
         UpkeepKind::Roll => "roll",
-        UpkeepKind::Expire => "expire",
+        UpkeepKind::Expire(_) => "expire",
     }
 }
 
@@ -90,14 +153,24 @@ fn why(kind: UpkeepKind, options: &Options) -> String {
         UpkeepKind::Seal => "no writer fills these files any more".into(),
         UpkeepKind::Merge => "small segments are slower to read than large ones".into(),
         UpkeepKind::Roll => format!("the youngest record arrived over {} ago", span(options.archive_after)),
-        UpkeepKind::Expire => format!("the youngest record arrived over {} ago", span(options.retain_for)),
+        UpkeepKind::Expire(RetentionRule::Age) => {
+            format!("retain_for: the youngest record arrived over {} ago", span(options.retain_for))
+        }
+        UpkeepKind::Expire(RetentionRule::Bytes) => {
+            let limit = options.retain_bytes.map_or_else(String::new, ui::size);
+            format!("retain_bytes: the store takes more than {limit}, and this came first")
+        }
+        UpkeepKind::Expire(RetentionRule::Free) => {
+            let keep = ui::size(options.keep_free_bytes);
+            format!("keep_free_bytes: less than {keep} of the disk is free, and this came first")
+        }
     }
 }
 
 fn line(step: &UpkeepStep, planned: Option<&Options>) -> String {
     let records = ui::count(step.records, "record");
     let mut line = format!("{:<6} {records}, {}", word(step.kind), ui::size(step.bytes_before));
-    if planned.is_none() && step.kind != UpkeepKind::Expire {
+    if planned.is_none() && !matches!(step.kind, UpkeepKind::Expire(_)) {
         line += &format!(" -> {}", ui::size(step.bytes_after));
     }
     line += &format!(": {}", step.inputs.join(" "));
@@ -110,17 +183,18 @@ fn line(step: &UpkeepStep, planned: Option<&Options>) -> String {
     ui::visible(&line) + "\n"
 }
 
-fn summary(upkeep: &Upkeep, planned: bool) -> String {
-    let steps = ui::count(u64::try_from(upkeep.steps.len()).unwrap_or(u64::MAX), "step");
+fn summary(upkeep: &Upkeep, dropped: usize, planned: bool) -> String {
+    let done = upkeep.steps.len() + dropped;
+    let steps = ui::count(u64::try_from(done).unwrap_or(u64::MAX), "step");
     let unsealed = ui::count(upkeep.unsealed, "unsealed record");
-    match (upkeep.steps.is_empty(), planned) {
+    match (done == 0, planned) {
         (true, _) => format!("nothing to do; {unsealed}\n"),
         (false, true) => format!("{steps} would be done, and nothing was; then {unsealed}\n"),
         (false, false) => format!("{steps} done; {unsealed}\n"),
     }
 }
 
-fn as_json(upkeep: &Upkeep, planned: Option<&Options>) -> Value {
+fn as_json(upkeep: &Upkeep, planned: Option<&Options>, dropped: &[Dropped]) -> Value {
     let steps: Vec<Value> = upkeep
         .steps
         .iter()
@@ -132,6 +206,7 @@ fn as_json(upkeep: &Upkeep, planned: Option<&Options>) -> Value {
             }
             value
         })
+        .chain(dropped.iter().map(Dropped::as_json))
         .collect();
     let places: Vec<Value> = upkeep.damage.iter().map(damage).collect();
     json!({"dry_run": planned.is_some(), "steps": steps, "unsealed": upkeep.unsealed, "damage": places})

@@ -12,7 +12,7 @@ pub(crate) fn run(config: &Config) -> Outcome {
     let format = Shown::of(config, "seal")?;
     let options = Options { create: false, maintain: false, ..config.options()? };
     let upkeep = Store::open(config.store()?, options)?.seal()?;
-    show(config, format, &upkeep, &summary(&upkeep), None)
+    show(config, format, &upkeep, &summary(&upkeep), None, &[])
 }
 
 fn summary(upkeep: &Upkeep) -> String {

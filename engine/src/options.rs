@@ -65,6 +65,13 @@ pub struct Options {
     pub archive_after: Option<Duration>,
     /// Segments whose youngest arrival is so long ago are deleted; `None`: never. Default: `None`.
     pub retain_for: Option<Duration>,
+    /// Bytes that the files of the store may take: beyond, the segments whose youngest record arrived first are deleted, one by one;
+    /// `None`: no limit. Whole segments go, and the one whose records arrived last stays, so that the store may take more by up to a
+    /// segment; records that are not sealed yet count and are not deleted. Default: `None`.
+    pub retain_bytes: Option<u64>,
+    /// Bytes of the disk that are to stay free for this user, whoever fills it: below, segments are deleted as for
+    /// `retain_bytes`; 0: never. Default: 0.
+    pub keep_free_bytes: u64,
     /// Records that a segment must have for an index over its words: a smaller one is scanned as fast.
     /// Default: 65,536.
     pub word_index_min: u64,
@@ -86,6 +93,8 @@ impl Default for Options {
             maintain: true,
             archive_after: Some(Duration::from_hours(7 * 24)),
             retain_for: None,
+            retain_bytes: None,
+            keep_free_bytes: 0,
             word_index_min: 65_536,
             share_texts: true,
             reader_grace: Duration::from_mins(10),

@@ -154,6 +154,53 @@ fn reports_have_the_names_of_their_page_and_a_store_may_have_its_own() {
 }
 
 #[test]
+fn rules_of_retention_drop_what_they_name_when_it_is_old_enough_and_nothing_else() {
+    let rules = "[[retention]]\nwhere = \"level = debug or message contains secret\"\nfor = \"3d\"\n";
+    let place = settled(rules);
+    for (level, message) in
+        [("debug", "one"), ("info", "two"), ("info", "the secret of three"), ("error", "four")]
+    {
+        place.run(["append", &format!("level={level}"), &format!("message={message}")]).good();
+    }
+    place.run(["seal"]).good();
+    let arrived =
+        place.json("events limit 1 | keep _arrived")["rows"][0]["_arrived"].as_str().unwrap().to_owned();
+    let days = |days: i64| {
+        let arrived: jiff::Timestamp = arrived.parse().unwrap();
+        (arrived + jiff::SignedDuration::from_hours(24 * days)).to_string()
+    };
+    let early = place.run(["--now", &days(2), "maintain"]).good();
+    assert_eq!(early.out, "nothing to do; 0 unsealed records\n");
+    let plan = place.run(["--now", &days(4), "maintain", "--dry-run", "-o", "json"]).good().json();
+    assert_eq!(
+        (&plan["steps"][0]["step"], &plan["steps"][0]["records"]),
+        (&"drop".into(), &2.into()),
+        "{plan}"
+    );
+    assert!(plan["steps"][0]["why"].as_str().unwrap().contains("level = debug or message contains secret"));
+    assert_eq!(place.count(), 4, "a plan removes nothing");
+    let done = place.run(["--now", &days(4), "maintain"]).good();
+    assert!(done.out.starts_with("drop   2 events, ") && done.out.contains("1 step done"), "{}", done.out);
+    let left: Vec<_> = place.json("events | sort message | keep message")["rows"].as_array().unwrap().clone();
+    assert_eq!(left.iter().map(|row| &row["message"]).collect::<Vec<_>>(), ["four", "two"]);
+    assert!(place.run(["check", "--deep"]).good().out.contains("no damage"));
+    assert!(place.run(["--now", &days(4), "maintain"]).good().out.starts_with("nothing to do"));
+    for (text, said) in [
+        ("[[retention]]\nfor = \"3d\"", "`where` says which events"),
+        ("[[retention]]\nwhere = \"level=debug\"", "`for` is a length of time"),
+        ("[[retention]]\nwhere = \"level = = debug\"\nfor = \"3d\"", "retention: error Q"),
+        (
+            "[[retention]]\nwhere = \"level=debug\"\nfor = \"3d\"\nafter = 3",
+            "there is no setting `retention.after`",
+        ),
+        ("retention = 3", "there is no setting `retention`"),
+    ] {
+        fs::write(place.store().join("logq.toml"), text).unwrap();
+        place.run(["maintain"]).ends(2, said);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_heeded_stops_what_would_not_heed_it() {
     let place = settled("retain_four = \"1d\"\n");
     for call in [&["append", "message=x"][..], &["events"], &["maintain"], &["config"]] {

@@ -14,6 +14,7 @@ mod sweep;
 
 use std::sync::atomic::AtomicBool;
 
+pub use self::plan::Rule;
 use self::plan::{Extent, Job};
 pub(crate) use self::rewrite::Removal;
 use self::rewrite::{Attempt, Made, Step, Stopped, Target};
@@ -47,8 +48,8 @@ pub enum UpkeepKind {
     Merge,
     /// Segments become segments of the archive.
     Roll,
-    /// A segment goes, since `retain_for` says so.
-    Expire,
+    /// A segment goes, since this rule says so.
+    Expire(Rule),
 }
 
 /// One step of maintenance.
@@ -85,6 +86,8 @@ pub(crate) struct Maintenance<'c> {
     skip: Vec<u64>,
     /// Files that were unlinked, which the manifest is told with its next edit.
     gone: Vec<Place>,
+    /// Bytes that the disk lacks, less those of segments that went for it.
+    short: u64,
     report: Upkeep,
     _lock: Box<dyn File>,
 }
@@ -107,9 +110,11 @@ impl<'c> Maintenance<'c> {
             core.vfs.create_dir(&folder).map_err(failed)?;
             core.vfs.sync_dir(&core.dir).map_err(failed)?;
         }
+        let report = Upkeep::default();
         let mut maintenance =
-            Self { core, cancel, skip: Vec::new(), gone: Vec::new(), report: Upkeep::default(), _lock: file };
+            Self { core, cancel, skip: Vec::new(), gone: Vec::new(), short: 0, report, _lock: file };
         maintenance.sweep()?;
+        maintenance.short = short(core, &core.manifest()?.state);
         Ok(Some(maintenance))
     }
 
@@ -124,7 +129,8 @@ impl<'c> Maintenance<'c> {
     /// Whether a background round would do anything, as far as one sees without the lock.
     fn has_work(core: &Core) -> Result<bool> {
         let state = core.manifest()?.state;
-        let next = plan::next(&state, &core.options, Extent::Background, core.vfs.now(), &[]);
+        let next =
+            plan::next(&state, &core.options, Extent::Background, core.vfs.now(), &[], short(core, &state));
         // A file that may have to be settled first is looked at too.
         let unsettled = |(&(slot, number), entry): (&(u32, u64), &FileEntry)| {
             let old = || slot::is_old(core, slot, number) && !slot::is_live(&*core.vfs, &core.dir, slot);
@@ -137,7 +143,11 @@ impl<'c> Maintenance<'c> {
     fn dry_run(core: &Core, extent: Extent, now: i64) -> Result<Upkeep> {
         let mut state = State::clone(&core.manifest()?.state);
         let mut report = Upkeep { unsealed: unsealed(&state), ..Upkeep::default() };
-        while let Some(job) = plan::next(&state, &core.options, extent, now, &[]) {
+        let mut short = short(core, &state);
+        while let Some(job) = plan::next(&state, &core.options, extent, now, &[], short) {
+            if let Job::Expire(..) = job {
+                short = short.saturating_sub(job.size(&state).1);
+            }
             report.steps.push(describe(&job, &state));
             report.unsealed -= if let Job::Seal(_) = job { job.size(&state).0 } else { 0 };
             for place in job.inputs(&state) {
@@ -151,7 +161,7 @@ impl<'c> Maintenance<'c> {
     fn step(&mut self, extent: Extent, now: i64) -> Result<bool> {
         self.settle_ended(extent)?;
         let state = self.core.manifest()?.state;
-        let Some(job) = plan::next(&state, &self.core.options, extent, now, &self.skip) else {
+        let Some(job) = plan::next(&state, &self.core.options, extent, now, &self.skip, self.short) else {
             return Ok(false);
         };
         let step = Step { core: self.core, state: &state, cancel: self.cancel };
@@ -163,7 +173,8 @@ impl<'c> Maintenance<'c> {
                 step.rewrite(ids, Target::Day(day), None)
             }
             Job::Roll(ids) => step.rewrite(ids, Target::Days, None),
-            Job::Expire(id) => {
+            Job::Expire(id, _) => {
+                self.short = self.short.saturating_sub(done.bytes_before);
                 self.bury(*id)?;
                 Ok(Made::default())
             }
@@ -297,7 +308,7 @@ fn describe(job: &Job, state: &State) -> UpkeepStep {
             Job::Seal(_) => UpkeepKind::Seal,
             Job::Merge(_) => UpkeepKind::Merge,
             Job::Roll(_) => UpkeepKind::Roll,
-            Job::Expire(_) => UpkeepKind::Expire,
+            Job::Expire(_, rule) => UpkeepKind::Expire(*rule),
         },
         inputs: job.inputs(state).into_iter().map(|place| place.file().relative()).collect(),
         outputs: Vec::new(),
@@ -305,6 +316,16 @@ fn describe(job: &Job, state: &State) -> UpkeepStep {
         bytes_before,
         bytes_after: 0,
     }
+}
+
+/// Bytes that the disk lacks for what is to stay free; what was replaced and waits for readers counts as free.
+fn short(core: &Core, state: &State) -> u64 {
+    let keep = core.options.keep_free_bytes;
+    // Where nobody knows how much is free, nothing is deleted for it.
+    let Some(space) = (0 < keep).then(|| core.vfs.space(&core.dir).ok()).flatten() else { return 0 };
+    let waits = |place: &Place| core.vfs.stat(&place.file().path(&core.dir)).map_or(0, |stat| stat.size);
+    let waiting: u64 = state.waiting.keys().map(waits).fold(0, u64::saturating_add);
+    keep.saturating_sub(space.free.saturating_add(waiting))
 }
 
 /// Records in active files, as far as the manifest knows how many.

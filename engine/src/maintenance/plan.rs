@@ -29,8 +29,19 @@ pub(super) enum Job {
     Merge(Vec<u64>),
     /// Segments become segments of the archive, one for each day.
     Roll(Vec<u64>),
-    /// A segment is taken away for good.
-    Expire(u64),
+    /// A segment is taken away for good, by this rule.
+    Expire(u64, Rule),
+}
+
+/// A rule of retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// [`Options::retain_for`]
+    Age,
+    /// [`Options::retain_bytes`]
+    Bytes,
+    /// [`Options::keep_free_bytes`]
+    Free,
 }
 
 /// How much is to be done.
@@ -44,8 +55,15 @@ pub(super) enum Extent {
     Full,
 }
 
-/// The next step, if there is one. `skip` are segments that cannot be read.
-pub(super) fn next(state: &State, options: &Options, extent: Extent, now: i64, skip: &[u64]) -> Option<Job> {
+/// The next step, if there is one. `skip` are segments that cannot be read; `short` are bytes that the disk lacks.
+pub(super) fn next(
+    state: &State,
+    options: &Options,
+    extent: Extent,
+    now: i64,
+    skip: &[u64],
+    short: u64,
+) -> Option<Job> {
     if let Some(files) = sealable(state, extent) {
         return Some(Job::Seal(files));
     }
@@ -57,7 +75,18 @@ pub(super) fn next(state: &State, options: &Options, extent: Extent, now: i64, s
         limit.is_some_and(|limit| i64::try_from(limit.as_nanos()).is_ok_and(|limit| limit <= age(entry)))
     };
     if let Some((&id, _)) = state.segments.iter().find(|(_, entry)| over(options.retain_for, entry)) {
-        return Some(Job::Expire(id));
+        return Some(Job::Expire(id, Rule::Age));
+    }
+    let rule = match options.retain_bytes {
+        Some(limit) if limit < stored(state) => Some(Rule::Bytes),
+        _ => (0 < short).then_some(Rule::Free),
+    };
+    // Whole segments go, so the last one stays: a store is not emptied for a few bytes too many.
+    if let Some(rule) = rule.filter(|_| 1 < state.segments.len()) {
+        let first = state.segments.iter().min_by_key(|(id, entry)| (entry.arrived_max, **id));
+        if let Some((&id, _)) = first {
+            return Some(Job::Expire(id, rule));
+        }
     }
     let usable: BTreeMap<u64, &SegmentEntry> =
         state.segments.iter().filter(|(id, _)| !skip.contains(id)).map(|(id, entry)| (*id, entry)).collect();
@@ -75,6 +104,12 @@ pub(super) fn next(state: &State, options: &Options, extent: Extent, now: i64, s
         let merged = take(list.into_iter());
         (MERGE_MIN <= merged.len()).then_some(Job::Merge(merged))
     })
+}
+
+/// Bytes of all files that the manifest knows the size of.
+fn stored(state: &State) -> u64 {
+    let active = state.files.values().filter_map(|entry| entry.done).map(|done| done.end);
+    state.segments.values().map(|entry| entry.size).chain(active).fold(0, u64::saturating_add)
 }
 
 /// The first of a list that together make one segment of at most the usual size; one at least.
@@ -137,7 +172,7 @@ impl Job {
         match self {
             Self::Seal(files) => files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect(),
             Self::Merge(ids) | Self::Roll(ids) => ids.iter().map(segment).collect(),
-            Self::Expire(id) => vec![segment(id)],
+            Self::Expire(id, _) => vec![segment(id)],
         }
     }
 
