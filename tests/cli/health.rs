@@ -73,6 +73,23 @@ fn a_limit_that_is_met_wants_attention_and_names_the_budget() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_lately_wants_attention() {
+    let place = Place::new();
+    let said = ["kind=system", "source=budget", "operation=clock_backward"];
+    place.run(["append", "time=2020-01-01"].into_iter().chain(said)).good();
+    assert_eq!(item(&health(&place), "clock set back")["status"], "good", "years ago is no news");
+    place.run(["append"].into_iter().chain(said)).good();
+    for _ in 0..2 {
+        let json = health(&place);
+        assert_eq!(
+            (&item(&json, "clock set back")["value"], &item(&json, "clock set back")["status"]),
+            (&1.into(), &"attention".into())
+        );
+        place.run(["seal"]).good();
+    }
+}
+
+#[test]
 fn what_was_set_aside_wants_attention_and_damage_is_bad() {
     let place = Place::new();
     place.run(["append", "message=hello"]).good();

@@ -1,7 +1,9 @@
 //! Rows about the store itself: its files, their fields, its state.
 
+use std::ops::ControlFlow;
+
 use logq_engine::budget::{self, Standing};
-use logq_engine::{FileStorage, Files, Health, Store};
+use logq_engine::{Comparison, FileStorage, Files, Health, Literal, Predicate, Scan, Store, Test, TimeRange};
 
 use super::table::{Row, Table};
 use super::{Input, budgets};
@@ -19,7 +21,8 @@ pub(super) fn rows(input: &Input<'_>, report: Report) -> Result<Table> {
         Report::StorageFields => files(input).iter().flat_map(storage_fields).collect(),
         Report::Health => {
             let (store, now) = store(input)?;
-            health(&store.health(now)?, &store.budgets().observe()?, now)
+            let set_back = set_back(input, now)?;
+            health(&store.health(now)?, &store.budgets().observe()?, set_back, now)
         }
         Report::Budgets => {
             let (store, _) = store(input)?;
@@ -139,16 +142,38 @@ impl Findings {
 }
 
 /// The state of a store, item by item, and what it comes to.
-fn health(health: &Health, budgets: &[budget::Status], now: i64) -> Vec<Row> {
+fn health(health: &Health, budgets: &[budget::Status], set_back: u64, now: i64) -> Vec<Row> {
     let mut found = Findings { rows: Vec::new(), worst: Status::Good };
     of_files(&mut found, health);
     of_times(&mut found, health, now);
+    let detail =
+        if set_back == 0 { "" } else { "in the last 7 days: `events where operation=clock_backward`" };
+    found.add("clock set back", int(set_back), "times", Status::attention(set_back != 0), detail);
     of_disk(&mut found, health);
     of_limits(&mut found, budgets);
     of_damage(&mut found, health);
     let worst = found.worst;
     found.add("verdict", Datum::text(worst.as_str()), "", worst, "");
     found.rows
+}
+
+/// How often the clock was set back in the last week, as the log says.
+fn set_back(input: &Input<'_>, now: i64) -> Result<u64> {
+    let is = |text: &str| Test::Compare(Comparison::Eq, Literal::Text(text.to_owned()));
+    let said = Predicate::And(vec![
+        Predicate::field("operation", is("clock_backward")),
+        Predicate::field("source", is("budget")),
+    ]);
+    let range = TimeRange { from: Some(now.saturating_sub(7 * DAY)), until: None };
+    let scan = Scan { range, predicate: said, ..Scan::default() };
+    let mut times = 0;
+    for part in input.snapshot.parts(&scan)? {
+        part.scan(&mut |batch| {
+            times += batch.len() as u64;
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(times)
 }
 
 fn of_files(found: &mut Findings, health: &Health) {
