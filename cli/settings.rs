@@ -83,7 +83,7 @@ pub(crate) struct Settings {
     pub(crate) alerts_exec: Option<Vec<String>>,
     alerts_timeout: Option<Duration>,
     /// Rules of retention of their own.
-    pub(crate) retention: Vec<Retention>,
+    retention: Vec<Retention>,
     /// Queries by their names.
     pub(crate) queries: Vec<(String, String)>,
     /// Each key that was found, as it was spelled, with its value as it stands there.
@@ -96,6 +96,13 @@ pub(crate) struct Retention {
     /// Conditions, as behind `where`.
     pub(crate) condition: String,
     pub(crate) keep: Duration,
+}
+
+impl Retention {
+    /// The query that selects the events, whatever their age.
+    pub(crate) fn query(&self) -> String {
+        format!("events where {}", self.condition)
+    }
 }
 
 impl Settings {
@@ -202,9 +209,10 @@ impl Settings {
             text("where").ok_or_else(|| wrong("a rule: `where` says which events, as in a query"))?;
         let keep = text("for").and_then(value::duration_ns).and_then(|ns| u64::try_from(ns).ok());
         let keep = keep.ok_or_else(|| wrong("a rule: `for` is a length of time such as \"3d\""))?;
-        logq_query::Query::parse(&format!("events where ({condition})"))
+        let rule = Retention { condition: condition.to_owned(), keep: Duration::from_nanos(keep) };
+        logq_query::Query::parse(&rule.query())
             .map_err(|error| Failure::bad(format!("{}: retention: {error}", self.path.display())))?;
-        Ok(Retention { condition: condition.to_owned(), keep: Duration::from_nanos(keep) })
+        Ok(rule)
     }
 
     fn set(&mut self, key: &'static str, name: &str, value: &Value) -> Outcome<()> {
@@ -272,6 +280,11 @@ impl Settings {
             _ => self.alerts_timeout = Some(span()?),
         }
         Ok(())
+    }
+
+    /// The rules of retention of their own; none where nothing is to be deleted.
+    pub(crate) fn retention(&self) -> &[Retention] {
+        if self.retain == Some(false) { &[] } else { &self.retention }
     }
 
     /// The options of a store.

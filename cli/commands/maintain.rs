@@ -3,8 +3,11 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use logq_engine::{Forget, Forgotten, Gap, Options, RetentionRule, Store, Upkeep, UpkeepKind, UpkeepStep};
-use logq_query::{Query, Session, json as query_json};
+use logq_engine::{
+    Comparison, Forget, Forgotten, Gap, Literal, Options, Predicate, RetentionRule, Store, Test, Upkeep,
+    UpkeepKind, UpkeepStep,
+};
+use logq_query::{Query, Session};
 use serde_json::{Value, json};
 
 use super::check::damage;
@@ -62,13 +65,16 @@ pub(super) struct Dropped {
 /// Applies the rules of the settings, each to what is sealed by now. A rule that matches nothing touches nothing.
 fn drop_by_rules(config: &Config, store: &Store, now: i64, dry_run: bool) -> Outcome<Vec<Dropped>> {
     let mut dropped = Vec::new();
-    for rule in &config.file()?.retention {
+    for rule in config.file()?.retention() {
         let keep = i64::try_from(rule.keep.as_nanos()).unwrap_or(i64::MAX);
-        let before = query_json::time_text(now.saturating_sub(keep));
-        let query = Query::parse(&format!("({}) and _arrived < {before}", rule.condition))?;
+        let query = Query::parse(&rule.query())?;
         let session = Session { zone: config.zone()?, ..Session::default() };
         let selection = query.selection(&store.snapshot()?, &session, now)?;
-        let forget = Forget { range: selection.range, predicate: selection.predicate, import: None };
+        // The age is no part of the text, so that no condition can get around it.
+        let before = Test::Compare(Comparison::Lt, Literal::Time(now.saturating_sub(keep)));
+        let old = Predicate::field("_arrived", before);
+        let predicate = Predicate::And(vec![selection.predicate, old]);
+        let forget = Forget { range: selection.range, predicate, import: None };
         let mut done = store.plan_forget(&forget)?;
         if !dry_run && done.events != 0 {
             done = store.forget(&forget)?;

@@ -185,9 +185,21 @@ fn rules_of_retention_drop_what_they_name_when_it_is_old_enough_and_nothing_else
     assert_eq!(left.iter().map(|row| &row["message"]).collect::<Vec<_>>(), ["four", "two"]);
     assert!(place.run(["check", "--deep"]).good().out.contains("no damage"));
     assert!(place.run(["--now", &days(4), "maintain"]).good().out.starts_with("nothing to do"));
+    // No condition gets around the age, and `retain = false` switches every rule off.
+    for rules in [
+        "[[retention]]\nwhere = \"(level = info) or (level = error)\"\nfor = \"30d\"\n",
+        "retain = false\nretain_for = \"1d\"\n[[retention]]\nwhere = \"level = info\"\nfor = \"1d\"\n",
+        "cleanup_enabled = false\nretain_bytes = 1\n[[retention]]\nwhere = \"level = info\"\nfor = \"1d\"\n",
+    ] {
+        fs::write(place.store().join("logq.toml"), rules).unwrap();
+        let kept = place.run(["--now", &days(4), "maintain"]).good();
+        assert_eq!(kept.out, "nothing to do; 0 unsealed records\n", "{rules}");
+        assert_eq!(place.count(), 2, "{rules}");
+    }
     for (text, said) in [
         ("[[retention]]\nfor = \"3d\"", "`where` says which events"),
         ("[[retention]]\nwhere = \"level=debug\"", "`for` is a length of time"),
+        ("[[retention]]\nwhere = \"level = info) or (level = error\"\nfor = \"3d\"", "retention: error Q"),
         ("[[retention]]\nwhere = \"level = = debug\"\nfor = \"3d\"", "retention: error Q"),
         (
             "[[retention]]\nwhere = \"level=debug\"\nfor = \"3d\"\nafter = 3",
