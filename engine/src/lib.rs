@@ -71,7 +71,8 @@ pub use packer::{Packed, Packer};
 pub use predicate::{Comparison, Literal, Predicate, Test};
 pub use record_id::RecordId;
 pub use scan::{
-    BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Ints, Lane, NO_CODE, Part, Scan, ScanStats, TimeRange,
+    BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Ints, Lane, NO_CODE, Part, ROLLUP_KEYS, ROLLUP_MEASURES,
+    Rollup, RollupAsk, RollupCell, Scan, ScanStats, TimeRange,
 };
 pub use snapshot::{Position, Snapshot};
 pub use storage::{FileState, FileStorage};

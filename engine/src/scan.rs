@@ -5,6 +5,7 @@
 //! youngest on, the rows of a group in the order of time.
 
 mod batch;
+mod rollup;
 mod rows;
 mod sealed;
 mod select;
@@ -12,6 +13,7 @@ mod select;
 use std::ops::ControlFlow;
 
 pub use self::batch::{Batch, Entries, Fields, IntUnit, Ints, Lane, NO_CODE};
+pub use self::rollup::{ROLLUP_KEYS, ROLLUP_MEASURES, Rollup, RollupAsk, RollupCell};
 use self::rows::RowPart;
 use self::sealed::SealedPart;
 use crate::error::Result;
@@ -105,6 +107,8 @@ pub struct ScanStats {
     pub bytes: u64,
     /// Whether an index said where not to look.
     pub indexed: bool,
+    /// Cells of rollups that stood in for records.
+    pub cells: u64,
     /// Damage that the scan met.
     pub gaps: Vec<Gap>,
 }
@@ -115,6 +119,7 @@ impl ScanStats {
         self.records += other.records;
         self.bytes += other.bytes;
         self.indexed |= other.indexed;
+        self.cells += other.cells;
         self.gaps.extend(other.gaps);
     }
 }
@@ -133,7 +138,13 @@ impl Snapshot {
             }
             for (block, entry) in (0..).zip(&footer.blocks) {
                 if scan.range.overlaps(entry.time_min, entry.time_max) {
-                    parts.push(Part(Source::Sealed(SealedPart { segment, block, entry: *entry, scan })));
+                    parts.push(Part(Source::Sealed(SealedPart {
+                        segment,
+                        block,
+                        entry: *entry,
+                        scan,
+                        counted: None,
+                    })));
                 }
             }
         }

@@ -47,6 +47,8 @@ pub struct FileStorage {
     pub stored: u64,
     /// Bytes of it that are the index.
     pub index: u64,
+    /// Bytes of it that are rollups.
+    pub rollups: u64,
     /// The earliest event time, nanoseconds since 1970.
     pub time_min: i64,
     /// The latest event time.
@@ -100,6 +102,7 @@ fn active(view: &View) -> Option<FileStorage> {
         raw: end.saturating_sub(header::SIZE),
         stored: end,
         index: 0,
+        rollups: 0,
         time_min: view.pieces.iter().map(|piece| piece.time_min).min()?,
         time_max,
         arrived_max: time_max,
@@ -116,6 +119,7 @@ fn sealed(segment: &Segment) -> FileStorage {
         raw: footer.raw,
         stored: segment.size(),
         index: footer.index_size,
+        rollups: footer.rollup_size,
         time_min: footer.time_min,
         time_max: footer.time_max,
         arrived_max: footer.arrived_max,

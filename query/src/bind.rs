@@ -163,6 +163,7 @@ impl Binder {
             sizes: self.noun.sizes,
             index: false,
             lanes: false,
+            rollups: None,
         };
         ((!failed).then_some(plan), self.problems)
     }

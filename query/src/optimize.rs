@@ -3,7 +3,7 @@
 
 use logq_engine::{Comparison, Literal, Predicate, Test};
 
-use crate::plan::{Condition, Plan, Report, Stage};
+use crate::plan::{Asked, Condition, Plan, Report, Stage};
 use crate::source::{PATTERN, TEXT};
 
 /// A rule that rewrites a plan.
@@ -21,17 +21,20 @@ pub enum Rule {
     UseIndex,
     /// Dictionary codes and integers are grouped and summed as they are encoded.
     UseLanes,
+    /// What was counted when segments were built stands in for their records.
+    UseRollups,
 }
 
 impl Rule {
     /// All rules, in the order in which they run.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FilterIntoScan,
         Self::TimeIntoRange,
         Self::LimitBeforeProjection,
         Self::SortForLimit,
         Self::UseIndex,
         Self::UseLanes,
+        Self::UseRollups,
     ];
 
     fn apply(self, plan: &mut Plan) {
@@ -42,6 +45,7 @@ impl Rule {
             Self::SortForLimit => sort_for_limit(plan),
             Self::UseIndex => plan.index = true,
             Self::UseLanes => plan.lanes = true,
+            Self::UseRollups => plan.rollups = Asked::of(plan),
         }
     }
 }
@@ -56,6 +60,7 @@ impl Rule {
             Self::SortForLimit => "sort for limit",
             Self::UseIndex => "use index",
             Self::UseLanes => "use lanes",
+            Self::UseRollups => "use rollups",
         }
     }
 
@@ -72,6 +77,14 @@ impl Rule {
                 let tokens = asked(after);
                 (!tokens.is_empty()).then(|| format!("asked for {}", tokens.join(", ")))
             }
+            Self::UseRollups => after.rollups.as_ref().map(|asked| {
+                let fields: Vec<&str> =
+                    asked.keys.iter().chain(&asked.measures).map(String::as_str).collect();
+                match fields.as_slice() {
+                    [] => "records are counted as they were when they were sealed".to_owned(),
+                    fields => format!("counted by {} when they were sealed", fields.join(", ")),
+                }
+            }),
             Self::UseLanes => {
                 let groups = after.stages.iter().any(|stage| matches!(stage, Stage::Group(_)));
                 groups.then(|| "codes and integers are grouped as they are kept".to_owned())
@@ -117,6 +130,7 @@ pub(crate) fn source(plan: &Plan) -> &'static str {
     match plan.stages.first() {
         Some(Stage::Report(Report::Budgets)) => "the counters of budgets",
         Some(Stage::Report(_)) => "heads and footers of files",
+        _ if plan.rollups.is_some() => "rollups, and a scan of what they do not count",
         _ if plan.index && !asked(plan).is_empty() => "a scan of what the index leaves",
         _ => "a scan",
     }

@@ -15,6 +15,9 @@ use crate::functions::Function;
 use crate::token::Span;
 
 mod print;
+mod rollup;
+
+pub(crate) use rollup::{Asked, TOTAL};
 
 /// A whole query, resolved.
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub(crate) struct Plan {
     pub index: bool,
     /// Whether columns may be worked on as they are encoded.
     pub lanes: bool,
+    /// What is asked of rollups, where they may answer.
+    pub rollups: Option<Asked>,
 }
 
 /// A condition and the fields that it asks for.

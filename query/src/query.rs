@@ -281,6 +281,7 @@ pub(crate) fn stats(snapshot: &Snapshot, plan: &Plan, output: &Output) -> Stats 
         bytes_read: output.outcome.stats.bytes,
         answered_from: match output.outcome.stats.indexed {
             _ if plan.reads_budgets() => "counters",
+            _ if output.outcome.stats.cells != 0 => "rollup",
             true => "index",
             false => "scan",
         },

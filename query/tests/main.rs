@@ -19,4 +19,6 @@ mod patterns;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod rollups;
+#[cfg(test)]
 mod stream;

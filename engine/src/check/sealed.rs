@@ -22,6 +22,7 @@ use crate::segment::sealed::GROUP_ROWS;
 use crate::segment::sealed::build::{Key, RowHead};
 use crate::segment::sealed::head::{Content, FIXED, Fixed};
 use crate::segment::sealed::read::{Block, NotOpen, Segment};
+use crate::segment::sealed::rollup::{Counter, Entry};
 use crate::segment::sealed::rows::Rows;
 use crate::text;
 
@@ -67,6 +68,7 @@ impl SegmentCheck<'_> {
         }
         let sound = self.report.damage.len() == found;
         self.check_index(&segment);
+        self.check_rollups(&segment);
         // What is damaged was named, and cannot be decoded.
         if depth == Depth::Rows
             && sound
@@ -75,6 +77,20 @@ impl SegmentCheck<'_> {
             self.report.damage.push(gap);
         }
         Some(segment)
+    }
+
+    fn check_rollups(&mut self, segment: &Segment) {
+        match segment.rollups() {
+            None => {}
+            Some(Err(gap)) => self.report.damage.push(gap.clone()),
+            Some(Ok(rollups)) => {
+                let lost = rollups.forms().filter(|(at, ..)| segment.cube(rollups, *at).is_none()).count();
+                if lost != 0 {
+                    let what = format!("{lost} damaged cubes of the rollups, not used");
+                    self.add(segment.rollups_start(), segment.footer.rollup_size, what);
+                }
+            }
+        }
     }
 
     fn add(&mut self, offset: u64, len: u64, what: String) {
@@ -265,6 +281,9 @@ struct RowCheck<'s> {
     rows: u32,
     time: Bounds,
     arrived: Bounds,
+    rollups: Counter,
+    /// For each name of the block what rollups know it as.
+    rolled: Vec<Option<usize>>,
 }
 
 /// The least and the greatest of times.
@@ -273,7 +292,18 @@ type Bounds = Option<(i64, i64)>;
 impl<'s> RowCheck<'s> {
     fn new(segment: &'s Segment) -> Self {
         let index = segment.index().and_then(Result::ok).filter(|index| index.verify().is_ok());
-        Self { segment, index, records: 0, last: None, block: 0, rows: 0, time: None, arrived: None }
+        Self {
+            segment,
+            index,
+            records: 0,
+            last: None,
+            block: 0,
+            rows: 0,
+            time: None,
+            arrived: None,
+            rollups: Counter::default(),
+            rolled: Vec::new(),
+        }
     }
 
     /// # Errors
@@ -284,8 +314,10 @@ impl<'s> RowCheck<'s> {
             if rows.blocks != self.block {
                 self.end_block()?;
                 self.block = rows.blocks;
+                self.rolled = rows.names().iter().map(|name| Entry::place(name)).collect();
             }
             self.check_head(&head)?;
+            self.count(&rows, head.key.time);
             if (self.rows % GROUP_ROWS).is_multiple_of(WORDS_EVERY) {
                 self.check_words(&rows, head.key.id)?;
             }
@@ -295,9 +327,29 @@ impl<'s> RowCheck<'s> {
         }
         self.end_block()?;
         match self.segment.footer.records {
-            records if records == self.records => Ok(()),
+            records if records == self.records => self.end_rollups(),
             records => Err(self.wrong(format!("{} rows of {records} records", self.records))),
         }
+    }
+
+    fn count(&mut self, rows: &Rows<'_>, time: i64) {
+        let mut entry = Entry { time, ..Entry::default() };
+        for (name, value) in rows.fields() {
+            if let Some(place) = self.rolled.get(name as usize).copied().flatten() {
+                entry.set(place, value);
+            }
+        }
+        self.rollups.push(&entry);
+    }
+
+    /// All rows were read: the rollups are what they come to.
+    fn end_rollups(&mut self) -> Result<(), Gap> {
+        let Some(Ok(rollups)) = self.segment.rollups() else { return Ok(()) };
+        if self.segment.are_rollups(rollups, std::mem::take(&mut self.rollups)) {
+            return Ok(());
+        }
+        let what = "rollups that are not what the records come to".to_owned();
+        Err(self.segment.gap(self.segment.rollups_start(), self.segment.footer.rollup_size, what))
     }
 
     /// The block was read to its end: its bounds are those of its rows.

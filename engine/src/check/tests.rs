@@ -14,6 +14,7 @@ use crate::io::disk::Disk;
 use crate::io::{OpenMode, Vfs as _};
 use crate::segment::sealed::head::FIXED;
 use crate::segment::sealed::read::Segment;
+use crate::segment::sealed::rollup::{Counter, Entry};
 use crate::{Event, ImportProgress, Options, SourceId, Store, Value};
 
 const SECOND: i64 = 1_000_000_000;
@@ -242,7 +243,8 @@ fn forged(change: impl FnOnce(&mut Footer), shallow: &[&str], deep: &[&str]) {
 
 #[test]
 fn a_footer_that_lies_under_good_checksums_is_found() {
-    let records = ["41 records in blocks of 40", "40 ids of 41", "not those of 40"];
+    let records =
+        ["41 records in blocks of 40", "40 ids of 41", "not those of 40", "damaged cubes of the rollups"];
     forged(|footer| footer.records = 41, &records, &records);
     let times = ["its times are not those of its blocks", "and their times"];
     forged(|footer| footer.time_max += 1, &times, &times);
@@ -301,9 +303,11 @@ fn an_index_that_misses_a_word_is_found_by_a_deep_check() {
     index.add_text("another text");
     index.end_group();
     let index = index.finish().unwrap();
-    let start = HEAD_SIZE as u64 + footer.data_size() - footer.index_size;
+    let start = HEAD_SIZE as u64 + footer.data_size() - footer.index_size - footer.rollup_size;
+    let rollups = usize::try_from(start + footer.index_size).unwrap()..;
+    let rollups = &bytes[rollups][..usize::try_from(footer.rollup_size).unwrap()];
     footer.index_size = index.len() as u64;
-    let forged = [&bytes[..usize::try_from(start).unwrap()], &index, &footer.encode()].concat();
+    let forged = [&bytes[..usize::try_from(start).unwrap()], &index, rollups, &footer.encode()].concat();
     fs::write(&path, forged).unwrap();
     agree(dir.path(), &path);
     assert_eq!(store.check().unwrap().damage, []);
@@ -311,6 +315,35 @@ fn an_index_that_misses_a_word_is_found_by_a_deep_check() {
     assert_eq!(damage.len(), 1);
     assert!(damage[0].what.starts_with("the index does not find `"), "{}", damage[0]);
     assert_eq!(damage[0].offset, start);
+}
+
+#[test]
+fn rollups_that_say_what_records_do_not_are_found_by_a_deep_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    seal(&store, &mixed(40));
+    let path = segments(dir.path()).remove(0);
+    let bytes = fs::read(&path).unwrap();
+    let crate::format::footer::Read::Footer { mut footer, .. } = Footer::read(&bytes) else { panic!() };
+    // As many records at the same time, all of another kind.
+    let mut counter = Counter::default();
+    let kind = Entry::place("kind").unwrap();
+    for _ in 0..footer.records {
+        let mut entry = Entry { time: footer.time_min, ..Entry::default() };
+        entry.set(kind, Value::Str("another"));
+        counter.push(&entry);
+    }
+    let rollups = counter.encode(footer.id, false);
+    let start = HEAD_SIZE as u64 + footer.data_size() - footer.rollup_size;
+    footer.rollup_size = rollups.len() as u64;
+    let forged = [&bytes[..usize::try_from(start).unwrap()], &rollups, &footer.encode()].concat();
+    fs::write(&path, forged).unwrap();
+    agree(dir.path(), &path);
+    assert_eq!(store.check().unwrap().damage, []);
+    let damage = store.check_deep().unwrap().damage;
+    assert_eq!(damage.len(), 1);
+    assert!(damage[0].what.starts_with("rollups that are not"), "{}", damage[0]);
+    assert_eq!((damage[0].offset, damage[0].len), (start, rollups.len() as u64));
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(super) fn show(map: &Arc<dyn ReadMap>, rows: bool, out: &mut Out<'_>) -> Con
         show_block(&segment, number, out)?;
     }
     show_index(&segment, out)?;
+    show_rollups(&segment, out)?;
     show_ends(footer, map.bytes(), out)?;
     if rows { show_rows(&segment, out) } else { ControlFlow::Continue(()) }
 }
@@ -162,6 +163,27 @@ fn show_index(segment: &Segment, out: &mut Out<'_>) -> ControlFlow<()> {
                 out.line(&format!("{offset:>10}    {name}, {len} bytes"))?;
                 if !sound {
                     out.damage(offset, len, "this piece of the index")?;
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+fn show_rollups(segment: &Segment, out: &mut Out<'_>) -> ControlFlow<()> {
+    let (start, len) = (segment.rollups_start(), segment.footer.rollup_size);
+    match segment.rollups() {
+        None => out.line(&format!("{start:>10}  no rollups")),
+        Some(Err(gap)) => damage(gap, out),
+        Some(Ok(rollups)) => {
+            out.line(&format!("{start:>10}  rollups, {len} bytes"))?;
+            for (at, form, cells) in rollups.forms() {
+                let seconds = form.span / 1_000_000_000;
+                let keys = form.names().collect::<Vec<_>>().join(", ");
+                let sums = if form.sums { ", with sums" } else { "" };
+                out.line(&format!("              each {seconds} s by {keys}{sums}: {cells} cells"))?;
+                if segment.cube(rollups, at).is_none() {
+                    out.damage(start, len, "this cube of the rollups")?;
                 }
             }
             ControlFlow::Continue(())

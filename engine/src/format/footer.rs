@@ -9,13 +9,14 @@
 //!  16    16  store     the store's identity
 //!  32     8  id        the segment's number
 //!  40     4  crc       CRC-32 of bytes 0..40
-//!  44        blocks, one after the other, then the index, then the footer twice
+//!  44        blocks, one after the other, then the index, the rollups, and the footer twice
 //!
 //! footer
 //!   0     n  body      varints, see below
 //!   n     8  magic     "LOGQEND" and 0x01
 //! n+8     4  version   format that wrote the file
-//! n+12    4  required  features that a reader must know (bits): 1 = columns share texts, see `column`
+//! n+12    4  required  features that a reader must know (bits): 1 = columns share texts, see `column`;
+//!                           2 = rollups
 //! n+16    4  size      n
 //! n+20    4  crc       CRC-32 of (id u64, the body, bytes n..n+20)
 //!
@@ -32,11 +33,13 @@
 //!   blocks     count, then rows, bytes of its columns, bytes of its head, time min, time max, arrived
 //!              min, arrived max
 //!   index      bytes; 0 = none
-//!   removed    as writers: records that the replaced files had and that somebody removed; left away when none were
+//!   removed    as writers: records that the replaced files had and that somebody removed; left away when none were and
+//!              nothing follows
+//!   rollups    bytes; left away when there are none
 //! day, place   see `manifest`
 //! ```
 //!
-//! Blocks and index fill the file between head and footers without a hole. The footer stands there twice
+//! Blocks, index and rollups fill the file between head and footers without a hole. The footer stands there twice
 //! and says what the head says, so that one bad
 //! sector does not cost the file.
 
@@ -55,6 +58,8 @@ const HEAD_MAGIC: &[u8; 8] = b"LOGQSEG\x01";
 const END_MAGIC: &[u8; 8] = b"LOGQEND\x01";
 /// The bit of required features that says that columns share texts.
 const SHARES: u32 = 1;
+/// The bit that says that rollups stand behind the index.
+const ROLLUPS: u32 = 2;
 /// Bytes behind a footer's body.
 const END_SIZE: usize = 24;
 
@@ -87,6 +92,8 @@ pub(crate) struct Footer {
     pub(crate) gaps: Vec<Gap>,
     pub(crate) blocks: Vec<BlockEntry>,
     pub(crate) index_size: u64,
+    /// Bytes of its rollups: a feature that a reader must know.
+    pub(crate) rollup_size: u64,
     /// Whether columns share texts: a feature that a reader must know.
     pub(crate) shares: bool,
 }
@@ -138,7 +145,9 @@ impl Footer {
         let size = u32::try_from(out.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(END_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&(if self.shares { SHARES } else { 0 }).to_le_bytes());
+        let shares = if self.shares { SHARES } else { 0 };
+        let rollups = if self.rollup_size == 0 { 0 } else { ROLLUPS };
+        out.extend_from_slice(&(shares | rollups).to_le_bytes());
         out.extend_from_slice(&size.to_le_bytes());
         let check = crc(&[&self.id.to_le_bytes(), &out]);
         out.extend_from_slice(&check.to_le_bytes());
@@ -177,7 +186,7 @@ impl Footer {
     /// Bytes between the head and the footers.
     pub(crate) fn data_size(&self) -> u64 {
         let blocks = self.blocks.iter().map(|block| block.columns_size.saturating_add(block.head_size));
-        blocks.fold(self.index_size, u64::saturating_add)
+        blocks.fold(self.index_size.saturating_add(self.rollup_size), u64::saturating_add)
     }
 
     fn encode_body(&self, out: &mut Vec<u8>) {
@@ -216,8 +225,11 @@ impl Footer {
             }
         }
         varint::put(out, self.index_size);
-        if !self.removed.is_empty() {
+        if !self.removed.is_empty() || self.rollup_size != 0 {
             put_runs(out, &self.removed);
+        }
+        if self.rollup_size != 0 {
+            varint::put(out, self.rollup_size);
         }
     }
 
@@ -267,6 +279,12 @@ impl Footer {
         footer.index_size = varint::take(input)?;
         if !input.is_empty() {
             footer.removed = take_runs(input)?;
+            if input.is_empty() && footer.removed.is_empty() {
+                return None;
+            }
+        }
+        if !input.is_empty() {
+            footer.rollup_size = varint::take(input).filter(|size| *size != 0)?;
         }
         input.is_empty().then_some(footer)
     }
@@ -333,7 +351,7 @@ fn end_at(bytes: &[u8], end: usize) -> End<'_> {
             return None;
         }
         let required = u32_at(tail, 12)?;
-        if VERSION < version || required & !SHARES != 0 {
+        if VERSION < version || required & !(SHARES | ROLLUPS) != 0 {
             return Some(End::Newer { version });
         }
         Some(End::Body { start, body, shares: required & SHARES != 0 })
@@ -443,13 +461,14 @@ mod tests {
                 arrived_max: 4,
             }],
             index_size: 9,
+            rollup_size: 5,
             shares: true,
         }
     }
 
     fn file() -> Vec<u8> {
         let mut bytes = head(99, 7);
-        bytes.resize(bytes.len() + 39, 0xA5);
+        bytes.resize(bytes.len() + 44, 0xA5);
         bytes.extend_from_slice(&footer().encode());
         bytes
     }
@@ -457,13 +476,13 @@ mod tests {
     #[test]
     fn a_footer_reads_back() {
         assert_eq!(Footer::read(&file()), Read::Footer { footer: Box::new(footer()), sound: true });
-        assert_eq!(footer().data_size(), 39);
+        assert_eq!(footer().data_size(), 44);
     }
 
     #[test]
     fn one_flipped_bit_costs_one_copy_at_most() {
         let good = file();
-        let data = HEAD_SIZE..HEAD_SIZE + 39;
+        let data = HEAD_SIZE..HEAD_SIZE + 44;
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
@@ -491,7 +510,7 @@ mod tests {
 
     #[test]
     fn a_footer_of_a_newer_format_or_with_a_feature_that_is_not_known_is_told_from_damage() {
-        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 2), (VERSION, SHARES | 1 << 31)] {
+        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 4), (VERSION, SHARES | 1 << 31)] {
             let mut body = Vec::new();
             footer().encode_body(&mut body);
             let mut bytes = head(99, 7);
@@ -509,11 +528,22 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_shares_no_texts_asks_for_no_feature() {
-        let footer = Footer { shares: false, ..footer() };
+    fn a_segment_that_shares_no_texts_and_has_no_rollups_asks_for_no_feature() {
+        let footer = Footer { shares: false, rollup_size: 0, ..footer() };
         let bytes = [head(99, 7), vec![0xA5; 39], footer.encode()].concat();
         assert_eq!(Footer::read(&bytes), Read::Footer { footer: Box::new(footer.clone()), sound: true });
         let copy = footer.encode();
         assert_eq!(u32_at(&copy, copy.len() - 12), Some(0));
+    }
+
+    #[test]
+    fn what_is_left_away_in_a_footer_is_none_also_when_something_follows_it() {
+        for (removed, rollup_size) in [(true, 5), (false, 5), (true, 0), (false, 0)] {
+            let removed = if removed { footer().removed } else { Vec::new() };
+            let footer = Footer { removed, rollup_size, ..footer() };
+            let data = vec![0xA5; 39 + usize::try_from(rollup_size).unwrap()];
+            let bytes = [head(99, 7), data, footer.encode()].concat();
+            assert_eq!(Footer::read(&bytes), Read::Footer { footer: Box::new(footer), sound: true });
+        }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct SealedPart<'s> {
     pub(super) block: u32,
     pub(super) entry: BlockEntry,
     pub(super) scan: &'s Scan,
+    /// The first and the last nanosecond of records that a rollup counts: they are not shown.
+    pub(super) counted: Option<(i64, i64)>,
 }
 
 /// The lanes that a scan reads.
@@ -68,7 +70,7 @@ impl SealedPart<'_> {
         let bytes = (self.entry.columns_size + self.entry.head_size) / u64::from(reader.groups().max(1));
         for group in (0..reader.groups()).rev() {
             let (min, max) = reader.time_bounds(group);
-            if groups >> group & 1 == 0 || !self.scan.range.overlaps(min, max) {
+            if groups >> group & 1 == 0 || !self.scan.range.overlaps(min, max) || self.is_counted(min, max) {
                 continue;
             }
             reader.start(group);
@@ -81,6 +83,11 @@ impl SealedPart<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a rollup counts all records from `min` to `max`, both included.
+    fn is_counted(&self, min: i64, max: i64) -> bool {
+        self.counted.is_some_and(|(first, last)| first <= min && max <= last)
     }
 
     fn lanes(
@@ -122,6 +129,11 @@ impl SealedPart<'_> {
             reader.load_times()?;
             mask = mask
                 .filter(|row| reader.times().get(row).is_some_and(|time| self.scan.range.contains(*time)));
+        }
+        if let Some((first, last)) = self.counted.filter(|(first, last)| *first <= max && min <= *last) {
+            reader.load_times()?;
+            mask =
+                mask.filter(|row| !reader.times().get(row).is_some_and(|time| (first..=last).contains(time)));
         }
         if let Some(after) = &self.scan.after {
             reader.load(lanes.writer)?;

@@ -252,6 +252,17 @@ impl<'b> Columns<'b> {
         }
     }
 
+    /// Columns of these values, `len` rows each, of no record.
+    pub(super) fn of_values(columns: Vec<Vec<Option<Value<'b>>>>, len: usize) -> Self {
+        Self {
+            columns: columns.into_iter().map(Column::Owned).collect(),
+            len,
+            times: &[],
+            ids: Ids::List(&[]),
+            strings: Strings::Columns,
+        }
+    }
+
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
         self.len

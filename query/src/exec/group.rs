@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use logq_engine::compare::{put_key, take_key};
-use logq_engine::predicate::Compiled;
+use logq_engine::predicate::{self, Compiled};
 use logq_engine::{Lane, Value};
 
 use super::Budget;
@@ -12,6 +12,7 @@ use super::columns::Columns;
 use super::hash::{KeyHash, KeyTable};
 use super::keys::Keys;
 use super::lane::Tables;
+use super::rolled::Cells;
 use super::slices::{Cut, OTHER_PASS, Slice};
 use super::table::{Row, Table, compile};
 use crate::calendar::Bucket;
@@ -89,6 +90,38 @@ impl<'p> Grouping<'p> {
             ids,
             lanes,
         }
+    }
+
+    /// Whether a row passes what is filtered while grouping.
+    pub(super) fn passes(&self, row: &impl predicate::Row) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(row))
+    }
+
+    /// How many measures there are.
+    pub(super) fn measures(&self) -> usize {
+        self.measures.len()
+    }
+
+    /// The function of a measure, and the field that it is over.
+    pub(super) fn measure(&self, at: usize) -> (Function, Option<&str>) {
+        let Some(measure) = self.group.measures.get(at) else { return (Function::Count, None) };
+        let field = match &measure.argument {
+            Some(Arith::Field(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        (measure.function, field)
+    }
+
+    /// Whether a measure looks at a row.
+    pub(super) fn measure_passes(&self, at: usize, row: &impl predicate::Row) -> bool {
+        let condition = self.measures.get(at).and_then(|input| input.condition.as_ref());
+        condition.is_none_or(|condition| condition.matches(row))
+    }
+
+    /// Whether all times from `start` up to `end` lie in one bucket.
+    pub(super) fn is_whole(&self, start: i64, end: i64) -> bool {
+        let Some(per) = self.group.per else { return true };
+        per.of(self.zone, start).is_some_and(|(from, until)| from <= start && end <= until)
     }
 
     /// The same, with or without work on columns as they are held.
@@ -174,6 +207,10 @@ impl Grouping<'_> {
     }
 }
 
+fn too_many() -> Error {
+    Error::limit("the answer has more groups than can be counted".to_owned())
+}
+
 /// So many a second.
 fn rate(of: &Datum, nanoseconds: Option<i64>) -> Datum {
     let nanos = combine(Operation::Multiply, of.value(), Some(Value::Int(1_000_000_000)));
@@ -226,7 +263,7 @@ impl State {
             places.extend(rows.iter().map_while(group));
         }
         if places.len() < rows.len() {
-            return Err(Error::limit("the answer has more groups than can be counted".to_owned()));
+            return Err(too_many());
         }
         if self.slice.cuts_groups() {
             let mut mine = places.iter().map(|group| *group != OTHER_PASS);
@@ -234,12 +271,7 @@ impl State {
             places.retain(|group| *group != OTHER_PASS);
             one = one.filter(|group| *group != OTHER_PASS);
         }
-        if before < self.groups.len() {
-            let count = self.groups.len();
-            self.measures.iter_mut().for_each(|measure| measure.grow(count));
-            added += (count - before) * (STATE_SIZE * self.measures.len() + 64);
-        }
-        budget.charge_groups(self.groups.len() - before, added)?;
+        self.grow(before, added, budget)?;
         let mut added = 0;
         let ids = if grouping.ids { columns.ids() } else { &[] };
         let batch = Rows { rows: &rows, groups: &places, one, times: columns.times, ids };
@@ -262,6 +294,63 @@ impl State {
         }
         (self.rows, self.places) = (rows, places);
         budget.charge(added)
+    }
+
+    /// Takes the cells of a rollup.
+    pub(super) fn update_rolled(
+        &mut self,
+        grouping: &Grouping<'_>,
+        cells: &Cells<'_>,
+        budget: &Budget,
+    ) -> Result<()> {
+        let before = self.groups.len();
+        let mut added = 0;
+        // The groups of combinations in the bucket of the cell before.
+        let mut known = vec![(0_u32, NO_GROUP); cells.passes.len()];
+        let (mut stamp, mut bucket) = (0, None);
+        let mut chosen = Vec::new();
+        for cell in cells.rollup.cells().filter(|cell| cells.passes.get(cell.combo) == Some(&true)) {
+            let start = grouping.group.per.and_then(|per| self.bucket(per, grouping.zone, cell.start));
+            if stamp == 0 || bucket != start {
+                (stamp, bucket) = (stamp + 1, start);
+            }
+            let group = match known.get(cell.combo) {
+                Some((of, group)) if *of == stamp => *group,
+                _ => {
+                    let group = self.keyed_group(grouping, &cells.columns, cell.combo, start, &mut added);
+                    let group = group.ok_or_else(too_many)?;
+                    if let Some(slot) = known.get_mut(cell.combo) {
+                        *slot = (stamp, group);
+                    }
+                    group
+                }
+            };
+            if group != OTHER_PASS {
+                chosen.push((group, cell));
+            }
+        }
+        self.grow(before, added, budget)?;
+        for (at, measure) in self.measures.iter_mut().enumerate() {
+            if !self.slice.is_first_of_values() && !measure.is_cut_by_values() {
+                continue;
+            }
+            for (group, cell) in &chosen {
+                if let Some(counted) = cells.take(at, cell.combo, cell.records, cell.at) {
+                    measure.update_counted(*group as usize, counted);
+                }
+            }
+        }
+        budget.charge(self.measures.iter_mut().map(Aggregate::grown).sum())
+    }
+
+    /// Makes room for the groups that came since there were `before`, whose keys take `added` bytes.
+    fn grow(&mut self, before: usize, mut added: usize, budget: &Budget) -> Result<()> {
+        let count = self.groups.len();
+        if before < count {
+            self.measures.iter_mut().for_each(|measure| measure.grow(count));
+            added += (count - before) * (STATE_SIZE * self.measures.len() + 64);
+        }
+        budget.charge_groups(count - before, added)
     }
 
     /// Reads the keys of a batch as codes, where all of them are held so.
@@ -354,7 +443,7 @@ impl State {
         row: usize,
         added: &mut usize,
     ) -> Option<u32> {
-        self.key.clear();
+        let mut start = None;
         if let Some(per) = grouping.group.per {
             let time = match grouping.bucket_column {
                 None => columns.times.get(row).copied(),
@@ -363,7 +452,23 @@ impl State {
                     _ => None,
                 },
             };
-            let start = time.and_then(|time| self.bucket(per, grouping.zone, time));
+            start = time.and_then(|time| self.bucket(per, grouping.zone, time));
+        }
+        self.keyed_group(grouping, columns, row, start, added)
+    }
+
+    /// The group of a row in the bucket that starts at `start`.
+    #[inline]
+    fn keyed_group(
+        &mut self,
+        grouping: &Grouping<'_>,
+        columns: &Columns<'_>,
+        row: usize,
+        start: Option<i64>,
+        added: &mut usize,
+    ) -> Option<u32> {
+        self.key.clear();
+        if grouping.group.per.is_some() {
             put_key(&mut self.key, start.map(Value::Time));
         }
         for at in &grouping.keys {

@@ -17,10 +17,11 @@ mod list;
 mod names;
 mod parse;
 mod report;
+mod rolled;
 mod slices;
 mod table;
 
-use logq_engine::{Batch, Part, Predicate, RecordId, Scan, ScanStats, Snapshot, Store};
+use logq_engine::{Batch, Part, Predicate, RecordId, Rollup, RollupAsk, Scan, ScanStats, Snapshot, Store};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +31,7 @@ use self::columns::Access;
 use self::group::Grouping;
 use self::hash::KeyHash;
 use self::list::{Listing, Wanted};
+use self::rolled::Cells;
 use self::slices::{Cut, Slice};
 use self::table::Table;
 use crate::datum::Datum;
@@ -406,7 +408,7 @@ fn scan_groups<'s>(
     let mut scan = input.scan(&access, grouping.searches);
     scan.times = grouping.times;
     scan.ids = grouping.ids || access.shows_ids();
-    let parts = input.snapshot.parts(&scan)?;
+    let parts = pieces(input, &scan, &grouping)?;
     let hash = KeyHash::default();
     let mut cut = Cut::WHOLE;
     let mut outcome = ScanOutcome::default();
@@ -430,12 +432,50 @@ fn scan_groups<'s>(
     }
 }
 
+/// A piece of what is grouped.
+enum Piece<'s> {
+    Part(Part<'s>),
+    Rollup(Rollup<'s>),
+}
+
+/// The pieces of a scan: rollups, where they have what is grouped, and parts for all that they do not count.
+fn pieces<'s>(input: &Input<'s>, scan: &'s Scan, grouping: &Grouping<'_>) -> Result<Vec<Piece<'s>>> {
+    let Some(asked) = input.plan.rollups.as_ref() else {
+        return Ok(input.snapshot.parts(scan)?.into_iter().map(Piece::Part).collect());
+    };
+    let whole = |start, end| grouping.is_whole(start, end);
+    let ask = RollupAsk { keys: &asked.keys, measures: &asked.measures, whole: &whole };
+    let (rollups, parts) = input.snapshot.rolled_parts(scan, &ask)?;
+    Ok(rollups.into_iter().map(Piece::Rollup).chain(parts.into_iter().map(Piece::Part)).collect())
+}
+
+/// What a thread reads at a time.
+trait Reads: Sync {
+    /// A name for the file that it lies in.
+    fn file(&self) -> (u32, u64);
+}
+
+impl Reads for Part<'_> {
+    fn file(&self) -> (u32, u64) {
+        Part::file(self)
+    }
+}
+
+impl Reads for Piece<'_> {
+    fn file(&self) -> (u32, u64) {
+        match self {
+            Self::Part(part) => part.file(),
+            Self::Rollup(rollup) => rollup.file(),
+        }
+    }
+}
+
 /// Passes over the same records, each for other groups or values.
 struct Passes<'p, 's> {
     input: &'p Input<'p>,
     grouping: &'p Grouping<'p>,
     access: &'p Access,
-    parts: &'p [Part<'p>],
+    parts: &'p [Piece<'p>],
     rest: &'s [Stage],
     /// Parts that the current pass has read.
     done: &'p AtomicUsize,
@@ -497,7 +537,18 @@ impl<'s> Passes<'_, 's> {
         Ok(self.grouping.finish(all))
     }
 
-    fn read(&self, state: &mut group::State, part: &Part<'_>) -> Result<ScanStats> {
+    fn read(&self, state: &mut group::State, piece: &Piece<'_>) -> Result<ScanStats> {
+        let part = match piece {
+            Piece::Part(part) => part,
+            Piece::Rollup(rollup) => {
+                let plan = self.input.plan;
+                let cells = Cells::new(rollup, self.grouping, &plan.filter, plan.totals);
+                state.update_rolled(self.grouping, &cells, self.input.budget)?;
+                self.done.fetch_add(1, Ordering::Relaxed);
+                let cells = rollup.len() as u64;
+                return Ok(ScanStats { cells, bytes: rollup.size(), ..ScanStats::default() });
+            }
+        };
         let mut result = Ok(());
         let stats = part.scan(&mut |batch: &Batch<'_>| {
             let made = self.access.made(batch);
@@ -535,10 +586,10 @@ fn fits<T>(result: Result<T>) -> Result<Option<T>> {
 }
 
 /// Reads all parts, in order, on all threads: each takes the next one that nobody has, and keeps one state.
-fn each_part<S: Send>(
-    parts: &[Part<'_>],
+fn each_part<P: Reads, S: Send>(
+    parts: &[P],
     state: impl Fn() -> S + Sync,
-    read: impl Fn(&mut S, &Part<'_>) -> Result<ScanStats> + Sync,
+    read: impl Fn(&mut S, &P) -> Result<ScanStats> + Sync,
 ) -> Result<(Vec<S>, ScanOutcome)> {
     let next = AtomicUsize::new(0);
     let threads = rayon::current_num_threads().min(parts.len()).max(1);
@@ -564,7 +615,7 @@ fn each_part<S: Send>(
         outcome.parts += more.parts;
         outcome.stats.merge(more.stats);
     }
-    let mut files: Vec<_> = parts.iter().map(Part::file).collect();
+    let mut files: Vec<_> = parts.iter().map(Reads::file).collect();
     files.sort_unstable();
     files.dedup();
     outcome.files = files.len();

@@ -92,8 +92,12 @@ fn storage_fields(file: &FileStorage) -> Vec<Row> {
     };
     // What is no column is the index, and what a file says of itself; in an active file fields lie together.
     let columns: u64 = file.fields.iter().map(|(_, size)| *size).sum();
-    let rest = file.stored.saturating_sub(columns).saturating_sub(file.index);
-    let others = [("_index", file.index), (if columns == 0 { "_rows" } else { "_file" }, rest)];
+    let rest = file.stored.saturating_sub(columns).saturating_sub(file.index).saturating_sub(file.rollups);
+    let others = [
+        ("_index", file.index),
+        ("_rollups", file.rollups),
+        (if columns == 0 { "_rows" } else { "_file" }, rest),
+    ];
     let named = file.fields.iter().map(|(name, size)| (name.as_str(), *size));
     named.chain(others).filter(|(_, size)| *size != 0).map(|(name, size)| row(name, size)).collect()
 }

@@ -5,13 +5,15 @@
 //! name of an unfinished segment until [`Unfinished::publish`].
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::hash::SmallHasher;
 use super::head::{self, ColumnEntry, Content, FIXED_COUNT, Fixed};
+use super::rollup::{Counter, Entry};
 use super::{BLOCK_ROWS_MAX, BLOCK_SIZE, COLUMNS_MAX, GROUP_ROWS};
 use crate::column::{Builder, Effort, Pool};
 use crate::error::{Error, Result};
@@ -71,6 +73,7 @@ pub(crate) struct SegmentBuilder {
     index: IndexWorker,
     sources: HashMap<SourceId, String>,
     pool: Pool,
+    rollups: Counter,
     sum: Sum,
     last: Option<Key>,
 }
@@ -103,6 +106,8 @@ struct FieldState {
     has_column: bool,
     searchable: bool,
     deflate: bool,
+    /// Its place in what rollups look at.
+    rollup: Option<usize>,
     /// Groups of the block that the column has ended.
     groups: u32,
     /// Whether each value so far was the time of its row.
@@ -123,7 +128,7 @@ struct Block {
     names: Vec<u32>,
     columns: usize,
     shapes: Vec<Box<[u32]>>,
-    shape_numbers: HashMap<Box<[u32]>, u32, BuildHasherDefault<ShapeHasher>>,
+    shape_numbers: HashMap<Box<[u32]>, u32, BuildHasherDefault<SmallHasher>>,
     shape: Vec<u32>,
     last_shape: u32,
     rare: Vec<u8>,
@@ -165,6 +170,7 @@ impl SegmentBuilder {
             index: IndexWorker::start(index),
             sources: HashMap::new(),
             pool: Pool::default(),
+            rollups: Counter::default(),
             sum: Sum::default(),
             last: None,
         })
@@ -193,6 +199,7 @@ impl SegmentBuilder {
         block.shape.clear();
         block.rare.clear();
         self.sum.begin(self.plan.sum, &row);
+        let mut entry = Entry { time: row.key.time, ..Entry::default() };
         for (number, value) in fields {
             let Some(field) = self.fields.list.get_mut(number as usize) else { continue };
             let name = block.name(field, number);
@@ -208,10 +215,14 @@ impl SegmentBuilder {
             } else {
                 record::put_field(&mut block.rare, CUSTOM_BASE + u64::from(name), value);
             }
+            if let Some(place) = field.rollup {
+                entry.set(place, value);
+            }
             if field.searchable {
                 field.index(value, &mut self.index);
             }
         }
+        self.rollups.push(&entry);
         self.sum.end(self.plan.sum);
         self.push_fixed(&row);
         self.block.rows += 1;
@@ -357,11 +368,15 @@ impl SegmentBuilder {
         let failed = |error| Error::io("a segment cannot be written", &self.path, error);
         self.file.write_at(self.offset, &index).map_err(failed)?;
         self.footer.index_size = index.len() as u64;
+        let rollups = self.rollups.encode(self.footer.id, self.plan.archive);
+        let offset = self.offset + index.len() as u64;
+        self.file.write_at(offset, &rollups).map_err(failed)?;
+        self.footer.rollup_size = rollups.len() as u64;
         for (_, runs) in &mut self.footer.writers {
             join_runs(runs);
         }
         self.footer.writers.sort_unstable_by_key(|(writer, _)| *writer);
-        let offset = self.offset + index.len() as u64;
+        let offset = offset + rollups.len() as u64;
         Ok(Unfinished { file: self.file, path: self.path, offset, footer: self.footer, sum: self.sum.total })
     }
 
@@ -451,6 +466,7 @@ impl Fields {
             has_column: false,
             searchable: known.is_none_or(|known| field::searchable(known.into())),
             deflate: known.is_some_and(field::is_body),
+            rollup: Entry::place(name),
             groups: 0,
             is_time: true,
             last_row: u32::MAX,
@@ -623,32 +639,5 @@ impl Sum {
         if on {
             self.total = self.total.wrapping_add(twox_hash::XxHash3_64::oneshot(&self.row));
         }
-    }
-}
-
-/// Hashes the names of a shape: a few small numbers, a million times.
-#[derive(Default)]
-pub(crate) struct ShapeHasher(u64);
-
-impl Hasher for ShapeHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The multiplier of Fowler, Noll and Vo's successors: odd, with its bits well spread.
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
     }
 }

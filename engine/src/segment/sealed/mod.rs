@@ -1,7 +1,7 @@
 //! Sealed segments: records as columns, in one file that never changes.
 //!
 //! ```text
-//! segment   head (see `format::footer`), blocks, index (see `index`), footer, footer
+//! segment   head (see `format::footer`), blocks, index (see `index`), rollups (see `rollup`), footer, footer
 //! block     columns (see `column`), head (see `head`)
 //! ```
 //!
@@ -11,8 +11,10 @@
 
 pub(crate) mod build;
 pub(crate) mod group;
+mod hash;
 pub(crate) mod head;
 pub(crate) mod read;
+pub(crate) mod rollup;
 pub(crate) mod rows;
 
 /// Rows of a block, at most.

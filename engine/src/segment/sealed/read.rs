@@ -12,6 +12,7 @@ use crate::format::manifest::Place;
 use crate::gap::Gap;
 use crate::index::{Bytes, Index};
 use crate::io::{OpenMode, ReadMap, Vfs};
+use crate::segment::sealed::rollup::{Counter, Cube, Rollups};
 
 /// An opened segment.
 pub(crate) struct Segment {
@@ -21,6 +22,7 @@ pub(crate) struct Segment {
     map: Arc<dyn ReadMap>,
     blocks: Vec<BlockSlot>,
     index: OnceLock<Option<Result<Index, Gap>>>,
+    rollups: OnceLock<Option<Result<Rollups, Gap>>>,
     /// Which columns hold texts that others share.
     parts: OnceLock<Vec<Part>>,
     /// The group with which each block begins, counted through the segment.
@@ -101,7 +103,16 @@ impl Segment {
             start = start.saturating_add(entry.columns_size).saturating_add(entry.head_size);
         }
         group_starts.push(group);
-        Ok(Self { footer, sound, map, blocks, index: OnceLock::new(), parts: OnceLock::new(), group_starts })
+        Ok(Self {
+            footer,
+            sound,
+            map,
+            blocks,
+            index: OnceLock::new(),
+            rollups: OnceLock::new(),
+            parts: OnceLock::new(),
+            group_starts,
+        })
     }
 
     /// Bytes of the file.
@@ -178,7 +189,37 @@ impl Segment {
 
     /// Where the index starts.
     pub(crate) fn index_start(&self) -> u64 {
-        (HEAD_SIZE as u64) + self.footer.data_size() - self.footer.index_size
+        (HEAD_SIZE as u64) + self.footer.data_size() - self.footer.index_size - self.footer.rollup_size
+    }
+
+    /// Where the rollups start.
+    pub(crate) fn rollups_start(&self) -> u64 {
+        self.index_start() + self.footer.index_size
+    }
+
+    /// The rollups, opened once; none when the segment has none.
+    pub(crate) fn rollups(&self) -> Option<Result<&Rollups, &Gap>> {
+        let read = self.rollups.get_or_init(|| {
+            let (start, size) = (self.rollups_start(), self.footer.rollup_size);
+            if size == 0 {
+                return None;
+            }
+            let rollups = Rollups::decode(self.slice(start, size), self.footer.id);
+            Some(rollups.ok_or_else(|| self.gap(start, size, "damaged rollups, not used".into())))
+        });
+        read.as_ref().map(Result::as_ref)
+    }
+
+    /// Whether the rollups are what a recount of the records gives.
+    pub(crate) fn are_rollups(&self, rollups: &Rollups, recount: Counter) -> bool {
+        let bytes = self.slice(self.rollups_start(), self.footer.rollup_size);
+        rollups.are(bytes, recount, self.footer.records)
+    }
+
+    /// One of their cubes; none where it does not read.
+    pub(crate) fn cube<'s>(&'s self, rollups: &'s Rollups, at: usize) -> Option<&'s Cube> {
+        let bytes = self.slice(self.rollups_start(), self.footer.rollup_size);
+        rollups.cube(at, bytes, self.footer.records)
     }
 
     fn slice(&self, start: u64, size: u64) -> &[u8] {

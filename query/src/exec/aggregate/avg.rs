@@ -12,13 +12,18 @@ pub(in crate::exec) struct Avg {
 }
 
 impl Avg {
+    /// Adds a sum of so many integers.
+    pub(super) fn add_many(&mut self, group: usize, unit: Unit, count: u64, sum: i128) {
+        if let Some(total) = self.totals.get_mut(group) {
+            total.of(unit).add_many(count, sum);
+        }
+    }
+
     /// Adds the integers of a column.
     pub(super) fn add_ints(&mut self, rows: &Rows<'_>, unit: IntUnit, ints: &Ints<'_>) {
         let Some(unit) = summed(unit) else { return };
         rows.each_sum(ints, |group, count, sum| {
-            if let Some(total) = self.totals.get_mut(group) {
-                total.of(unit).add_many(count, sum);
-            }
+            self.add_many(group, unit, count, sum);
         });
     }
 }

@@ -35,8 +35,9 @@ impl Calls {
         }
     }
 
+    /// Counts calls.
     #[inline]
-    fn more(&mut self, group: usize, more: u64) {
+    pub(super) fn more(&mut self, group: usize, more: u64) {
         if let Some(calls) = self.calls.get_mut(group) {
             *calls = calls.saturating_add(more);
         }

@@ -26,6 +26,11 @@ impl Count {
         });
     }
 
+    /// Counts so many rows.
+    pub(super) fn count_many(&mut self, group: usize, rows: u64) {
+        self.count(group, usize::try_from(rows).unwrap_or(usize::MAX));
+    }
+
     #[inline]
     fn count(&mut self, group: usize, more: usize) {
         if let Some(count) = self.counts.get_mut(group) {

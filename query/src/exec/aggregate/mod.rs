@@ -23,6 +23,7 @@ mod unique_values;
 
 use logq_engine::{Entries, IntUnit, Ints, RecordId, Value};
 
+pub(super) use self::numbers::Unit;
 use super::slices::Slice;
 use crate::datum::Datum;
 use crate::functions::Function;
@@ -117,6 +118,17 @@ impl Rows<'_> {
         let (first, last) = (*first as usize, *last as usize);
         (last - first < FEW_GROUPS).then_some(first)
     }
+}
+
+/// What records of one cell of a rollup come to for a measure.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Counted<'v> {
+    /// So many rows.
+    Rows(u64),
+    /// A sum of so many integers.
+    Sum(Unit, u64, i128),
+    /// A value that all of them have, for measures to which it does not matter how often.
+    Value(Value<'v>),
 }
 
 /// The states of one measure for every group.
@@ -267,6 +279,25 @@ impl Aggregate {
     pub(super) fn update_codes(&mut self, rows: &Rows<'_>, codes: &[u32], entries: Entries<'_>) {
         if let Self::Distinct(states) = self {
             states.add_codes(rows, codes, entries);
+        }
+    }
+
+    /// Takes what a cell of a rollup counts.
+    pub(super) fn update_counted(&mut self, group: usize, counted: Counted<'_>) {
+        match (self, counted) {
+            (Self::Count(states), Counted::Rows(rows) | Counted::Sum(_, rows, _)) => {
+                states.count_many(group, rows)
+            }
+            (Self::Calls(states), Counted::Rows(calls)) => states.more(group, calls),
+            (Self::Share(states), Counted::Rows(rows)) => states.count_many(group, rows),
+            (Self::Share(states), Counted::Sum(unit, count, sum)) => states.add_many(group, unit, count, sum),
+            (Self::Sum(states), Counted::Sum(unit, count, sum)) => states.add_many(group, unit, count, sum),
+            (Self::Avg(states), Counted::Sum(unit, count, sum)) => states.add_many(group, unit, count, sum),
+            (aggregate, Counted::Value(value)) => {
+                let nowhere = (0, RecordId { writer: 0, sequence: 0 });
+                each!(aggregate, states => states.add(group, value, nowhere));
+            }
+            _ => panic!("BUG: a measure that rollups do not have"),
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) enum Part {
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(in crate::exec) enum Unit {
     Plain,
     /// Nanoseconds; answered in milliseconds.
     Duration,

@@ -4,6 +4,7 @@
 use logq_engine::{RecordId, Value};
 
 use super::count::Count;
+use super::numbers::Unit;
 use super::sum::Sum;
 use super::{Rows, States};
 use crate::datum::Datum;
@@ -26,6 +27,18 @@ impl Share {
         all_counts.grow(1);
         all_sums.grow(1);
         Self { of_sums, counts: Count::default(), sums: Sum::new(false), all_counts, all_sums, whole: None }
+    }
+
+    /// Counts so many rows.
+    pub(super) fn count_many(&mut self, group: usize, rows: u64) {
+        self.counts.count_many(group, rows);
+        self.all_counts.count_many(0, rows);
+    }
+
+    /// Adds a sum of so many integers.
+    pub(super) fn add_many(&mut self, group: usize, unit: Unit, count: u64, sum: i128) {
+        self.sums.add_many(group, unit, count, sum);
+        self.all_sums.add_many(0, unit, count, sum);
     }
 
     /// Counts rows.
