@@ -231,6 +231,51 @@ fn times_that_lie_years_apart_and_at_the_ends_of_time_come_back() {
 }
 
 #[test]
+fn times_that_are_spelled_as_plain_numbers_take_no_bytes_and_come_back() {
+    let event = |n: i64| {
+        let time = 1_700_000_000_000_000_000 + n * 1_000_000_000 - (n % 4) * 1_000_000_007;
+        let whole = time / 1_000_000_000 * 1_000_000_000;
+        // Whole seconds in every second field, all of the time in the first, and rows without any.
+        let mut event = Event::new().at(if n % 2 == 0 { time } else { whole });
+        let time = if n % 2 == 0 { time } else { whole };
+        if n % 3 != 1 {
+            event = event.field("nanos", &*time.to_string());
+        }
+        if n % 2 == 1 {
+            event = event.field("seconds", &*(time / 1_000_000_000).to_string());
+            event = event.field("millis", &*(time / 1_000_000).to_string());
+        }
+        let almost = if n == 1234 { "1".to_owned() } else { time.to_string() };
+        event.field("almost", &*almost)
+    };
+    let events: Vec<_> = (0..5000).map(event).collect();
+    stays_the_same(&events);
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    append(&store, &events);
+    store.seal().unwrap();
+    let storage = store.snapshot().unwrap().storage();
+    let taken =
+        |name: &str| storage[0].fields.iter().find(|(field, _)| field == name).map_or(0, |(_, size)| *size);
+    assert_eq!((taken("nanos"), taken("seconds"), taken("millis")), (0, 0, 0));
+    assert!(8_000 < taken("almost"), "{}", taken("almost"));
+    // They are found as the texts that they are.
+    for (name, text) in
+        [("nanos", "1700000000000000000"), ("seconds", "1700000001"), ("millis", "1700000001")]
+    {
+        let test = Test::Text(TextTest::regex(&format!("^{text}"), false).unwrap());
+        let scan = Scan { predicate: Predicate::field(name, test.clone()), ..Scan::default() };
+        let plain =
+            |event: &&Event| matches!(event.get(name), Some(Value::Str(have)) if have.starts_with(text));
+        assert_eq!(
+            read(&store.snapshot().unwrap(), &scan).0.len(),
+            events.iter().filter(plain).count(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn two_maintainers_at_once_do_the_work_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -147,11 +147,13 @@ impl SegmentCheck<'_> {
             let name = block.head.names.get(entry.name as usize).map_or("?", String::as_str);
             let range = block.head.column_range(at);
             match (entry.content, segment.column(block, at)) {
-                (Content::Time, _) if range.is_empty() => {}
+                (Content::Time | Content::Spelled(_), _) if range.is_empty() => {}
                 (Content::Values, Ok(column)) => self.check_column(segment, block, &column, range, name),
                 (Content::Values, Err(gap)) => self.report.damage.push(gap),
                 // Bytes that nobody reads lie under no checksum.
-                (Content::Time, _) => self.report.damage.push(segment.column_gap(block, range, name)),
+                (Content::Time | Content::Spelled(_), _) => {
+                    self.report.damage.push(segment.column_gap(block, range, name))
+                }
             }
         }
         if self.report.damage.len() == found {

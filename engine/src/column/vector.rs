@@ -147,6 +147,19 @@ impl Vector {
         }
     }
 
+    /// Replaces what it holds by the decimal texts of some numbers.
+    pub(crate) fn print_numbers(&mut self, numbers: impl Iterator<Item = i64>) {
+        self.reset();
+        self.held = None;
+        self.first = 0;
+        self.texts.clear(Some(TextKind::Str));
+        for number in numbers {
+            self.texts.push_with(|text| text.push_str(&number.to_string()));
+            self.len += 1;
+        }
+        self.shape = Shape::Texts;
+    }
+
     /// Forgets the group; what was decoded for it may still serve the next one.
     pub(super) fn reset(&mut self) {
         self.len = 0;

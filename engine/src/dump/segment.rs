@@ -93,7 +93,7 @@ fn show_block(segment: &Segment, number: u32, out: &mut Out<'_>) -> ControlFlow<
         let name = name(block, column.name);
         let range = block.head.column_range(at);
         match (column.content, segment.column(block, at)) {
-            (Content::Time, _) => {
+            (Content::Time | Content::Spelled(_), _) => {
                 out.line(&format!("{:>10}    {name}: the time of each row, no bytes", start + range.start))?;
             }
             (Content::Values, Ok(column)) => show_column(start, range, name, &column, out)?,

@@ -16,7 +16,8 @@
 //!   n     8  magic     "LOGQEND" and 0x01
 //! n+8     4  version   format that wrote the file
 //! n+12    4  required  features that a reader must know (bits): 1 = columns share texts, see `column`;
-//!                           2 = rollups
+//!                           2 = rollups;
+//!                           4 = times are spelled, see `segment::sealed::head`
 //! n+16    4  size      n
 //! n+20    4  crc       CRC-32 of (id u64, the body, bytes n..n+20)
 //!
@@ -60,6 +61,8 @@ const END_MAGIC: &[u8; 8] = b"LOGQEND\x01";
 const SHARES: u32 = 1;
 /// The bit that says that rollups stand behind the index.
 const ROLLUPS: u32 = 2;
+/// The bit that says that columns are the times of their rows, spelled.
+const SPELLS: u32 = 4;
 /// Bytes behind a footer's body.
 const END_SIZE: usize = 24;
 
@@ -96,6 +99,8 @@ pub(crate) struct Footer {
     pub(crate) rollup_size: u64,
     /// Whether columns share texts: a feature that a reader must know.
     pub(crate) shares: bool,
+    /// Whether columns are the times of their rows, spelled: a feature that a reader must know.
+    pub(crate) spells: bool,
 }
 
 /// Where a block lies and what a reader wants to know before it looks.
@@ -147,7 +152,8 @@ impl Footer {
         out.extend_from_slice(&VERSION.to_le_bytes());
         let shares = if self.shares { SHARES } else { 0 };
         let rollups = if self.rollup_size == 0 { 0 } else { ROLLUPS };
-        out.extend_from_slice(&(shares | rollups).to_le_bytes());
+        let spells = if self.spells { SPELLS } else { 0 };
+        out.extend_from_slice(&(shares | rollups | spells).to_le_bytes());
         out.extend_from_slice(&size.to_le_bytes());
         let check = crc(&[&self.id.to_le_bytes(), &out]);
         out.extend_from_slice(&check.to_le_bytes());
@@ -168,14 +174,15 @@ impl Footer {
         };
         let other = end_at(bytes, other_end);
         let both = matches!((&last, &other), (End::Body { .. }, End::Body { .. }));
-        let (body, shares) = match (last, other) {
-            (End::Body { body, shares, .. }, _) | (_, End::Body { body, shares, .. }) => (body, shares),
+        let (body, required) = match (last, other) {
+            (End::Body { body, required, .. }, _) | (_, End::Body { body, required, .. }) => (body, required),
             (_, End::Newer { version }) => return Read::Newer { version },
             _ => return Read::Damaged,
         };
         match Self::decode_body(body) {
             Some(footer) => {
-                let footer = Self { shares, ..footer };
+                let footer =
+                    Self { shares: required & SHARES != 0, spells: required & SPELLS != 0, ..footer };
                 let sound = both && bytes.starts_with(&head(footer.store, footer.id));
                 Read::Footer { footer: Box::new(footer), sound }
             }
@@ -327,7 +334,7 @@ enum End<'a> {
     Body {
         start: usize,
         body: &'a [u8],
-        shares: bool,
+        required: u32,
     },
     Newer {
         version: u32,
@@ -351,10 +358,10 @@ fn end_at(bytes: &[u8], end: usize) -> End<'_> {
             return None;
         }
         let required = u32_at(tail, 12)?;
-        if VERSION < version || required & !(SHARES | ROLLUPS) != 0 {
+        if VERSION < version || required & !(SHARES | ROLLUPS | SPELLS) != 0 {
             return Some(End::Newer { version });
         }
-        Some(End::Body { start, body, shares: required & SHARES != 0 })
+        Some(End::Body { start, body, required })
     };
     read().unwrap_or(End::Damaged)
 }
@@ -463,6 +470,7 @@ mod tests {
             index_size: 9,
             rollup_size: 5,
             shares: true,
+            spells: true,
         }
     }
 
@@ -510,7 +518,7 @@ mod tests {
 
     #[test]
     fn a_footer_of_a_newer_format_or_with_a_feature_that_is_not_known_is_told_from_damage() {
-        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 4), (VERSION, SHARES | 1 << 31)] {
+        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 8), (VERSION, SHARES | 1 << 31)] {
             let mut body = Vec::new();
             footer().encode_body(&mut body);
             let mut bytes = head(99, 7);
@@ -528,8 +536,8 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_shares_no_texts_and_has_no_rollups_asks_for_no_feature() {
-        let footer = Footer { shares: false, rollup_size: 0, ..footer() };
+    fn a_segment_that_shares_nothing_spells_nothing_and_has_no_rollups_asks_for_no_feature() {
+        let footer = Footer { shares: false, spells: false, rollup_size: 0, ..footer() };
         let bytes = [head(99, 7), vec![0xA5; 39], footer.encode()].concat();
         assert_eq!(Footer::read(&bytes), Read::Footer { footer: Box::new(footer.clone()), sound: true });
         let copy = footer.encode();

@@ -110,8 +110,8 @@ struct FieldState {
     rollup: Option<usize>,
     /// Groups of the block that the column has ended.
     groups: u32,
-    /// Whether each value so far was the time of its row.
-    is_time: bool,
+    /// How its values so far could be kept as the times of their rows, see [`Content::fitting`].
+    times: u8,
     /// The row that gave the last value.
     last_row: u32,
     recent: Vec<u64>,
@@ -210,7 +210,9 @@ impl SegmentBuilder {
             block.shape.push(name);
             self.sum.field(self.plan.sum, &field.name, value);
             if field.has_column {
-                field.is_time &= value == Value::Int(row.key.time);
+                if field.times != 0 {
+                    field.times &= Content::fitting(value, row.key.time);
+                }
                 field.values.push(value);
             } else {
                 record::put_field(&mut block.rare, CUSTOM_BASE + u64::from(name), value);
@@ -292,6 +294,9 @@ impl SegmentBuilder {
         let block = std::mem::take(&mut self.block);
         let mut pool = std::mem::take(&mut self.pool);
         let (bytes, columns_size) = self.encode(&block, &mut pool);
+        let used = block.names.iter().filter_map(|at| self.fields.list.get(*at as usize));
+        let spelled = |field: &FieldState| matches!(Content::of(field.times), Content::Spelled(_));
+        self.footer.spells |= used.filter(|field| field.has_column).any(spelled);
         self.footer.shares |= pool.used;
         self.pool = pool;
         let path = &self.path;
@@ -334,9 +339,10 @@ impl SegmentBuilder {
             .filter(|(_, field)| field.has_column)
             .map(|(name, field)| {
                 let effort = if field.deflate && !archive { Effort::Bodies } else { effort };
-                let (content, bytes) = match field.is_time {
-                    true => (Content::Time, Vec::new()),
-                    false => (Content::Values, field.values.finish(effort)),
+                let content = Content::of(field.times);
+                let bytes = match content {
+                    Content::Values => field.values.finish(effort),
+                    Content::Time | Content::Spelled(_) => Vec::new(),
                 };
                 (ColumnEntry { name: *name, content, size: bytes.len() as u64 }, bytes)
             })
@@ -468,7 +474,7 @@ impl Fields {
             deflate: known.is_some_and(field::is_body),
             rollup: Entry::place(name),
             groups: 0,
-            is_time: true,
+            times: u8::MAX,
             last_row: u32::MAX,
             recent: Vec::new(),
         });
@@ -529,7 +535,7 @@ impl FieldState {
         self.number = None;
         self.has_column = false;
         self.groups = 0;
-        self.is_time = true;
+        self.times = u8::MAX;
         self.last_row = u32::MAX;
     }
 }

@@ -4,7 +4,7 @@
 //! stands among them, worked out from the rows' shapes.
 
 use super::GROUP_ROWS;
-use super::head::{Content, Fixed};
+use super::head::{Content, Fixed, UNITS};
 use super::read::{Block, Segment, SharedDictionary};
 use crate::column::{Column, Dictionary, Kind, TemplateCodes, Templates, Unit, Vector, View};
 use crate::field;
@@ -77,6 +77,8 @@ enum Source<'s> {
     Missing,
     /// The time of the row; as an integer where the field `_time` says the same.
     Time { integer: bool },
+    /// The time of the row in a unit of so many nanoseconds, as a text.
+    Spelled { unit: i64 },
     Column {
         column: Box<Column<'s>>,
         dictionary: Option<&'s SharedDictionary>,
@@ -259,8 +261,12 @@ impl<'s> GroupReader<'s> {
 
     fn named(&self, at: u32, name: &str) -> Result<Source<'s>, Gap> {
         let entry = self.block.head.columns.get(at as usize);
-        if entry.is_some_and(|entry| entry.content == Content::Time) {
-            return Ok(Source::Time { integer: true });
+        match entry.map_or(Content::Values, |entry| entry.content) {
+            Content::Values => {}
+            Content::Time => return Ok(Source::Time { integer: true }),
+            Content::Spelled(unit) => {
+                return Ok(Source::Spelled { unit: UNITS.get(unit).copied().unwrap_or(1) });
+            }
         }
         let range = self.block.head.column_range(at);
         let column = self.segment.column(self.block, at)?;
@@ -443,7 +449,7 @@ impl<'s> GroupReader<'s> {
         }
         match &state.source {
             Source::Missing => {}
-            Source::Time { .. } => {
+            Source::Time { .. } | Source::Spelled { .. } => {
                 self.load_times()?;
                 if self.lanes.get(lane).is_some_and(|lane| lane.has.iter().any(|has| !has)) {
                     self.load_shapes()?;
@@ -456,6 +462,12 @@ impl<'s> GroupReader<'s> {
         match &state.source {
             Source::Time { .. } => {
                 places(&self.shapes, &state.has, None, self.rows, &mut state.places);
+            }
+            Source::Spelled { unit } => {
+                places(&self.shapes, &state.has, None, self.rows, &mut state.places);
+                let there = |(row, _): &(usize, &i64)| state.places.get(*row).is_some();
+                let times = self.times.iter().enumerate().filter(there).map(|(_, time)| *time / unit);
+                state.vector.print_numbers(times);
             }
             Source::Rare { .. } => state.places.clone_from(&self.rare_places),
             _ => {}
@@ -578,6 +590,7 @@ impl<'s> GroupReader<'s> {
             Source::Time { integer } => {
                 Held::Times(&self.times, if *integer { Unit::Int } else { Unit::Time })
             }
+            Source::Spelled { .. } => Held::Vector(&state.vector, None),
             Source::Column { .. } if matches!(state.places, Places::Nowhere) => Held::Missing,
             Source::Column { dictionary, .. } => Held::Vector(&state.vector, *dictionary),
             Source::Rare { number } => Held::Rare(&self.rare_vector, self.rare_dictionary, *number),

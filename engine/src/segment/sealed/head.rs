@@ -8,7 +8,8 @@
 //! body: varints
 //!   fixed    bytes of the columns time, sequence, writer, arrived, import, shape, rare; 0 = absent
 //!   names    count, then length and bytes each
-//!   columns  count, then number of the name, 0 (values) or 1 (each value is its row's time), bytes
+//!   columns  count, then number of the name, content, bytes
+//!   content  0 values, 1 each value is its row's time, 2 to 5 it is that as a text, in units of 1, 10^3, 10^6 or 10^9 ns
 //!   shapes   count, then count and numbers of names each: the fields of a row, in order
 //! ```
 //!
@@ -22,6 +23,7 @@ use std::ops::Range;
 
 use crate::column::codec::{Codec, Packer, Unpacker};
 use crate::format::{crc, u32_at, varint};
+use crate::value::Value;
 
 /// Columns that every row has, but the last, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,57 @@ pub(crate) enum Content {
     Values,
     /// Each value is the time of its row, as an integer.
     Time,
+    /// Each value is the time of its row as a text: a decimal number of nanoseconds, or of what [`UNITS`] says.
+    Spelled(usize),
+}
+
+/// Nanoseconds of the units in which times are spelled as plain numbers.
+pub(crate) const UNITS: [i64; 4] = [1, 1_000, 1_000_000, 1_000_000_000];
+
+impl Content {
+    fn number(self) -> u64 {
+        match self {
+            Self::Values => 0,
+            Self::Time => 1,
+            Self::Spelled(unit) => 2 + unit as u64,
+        }
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        match number {
+            0 => Some(Self::Values),
+            1 => Some(Self::Time),
+            number => usize::try_from(number - 2).ok().filter(|unit| *unit < UNITS.len()).map(Self::Spelled),
+        }
+    }
+
+    /// In which ways besides values a column may be kept that has this value in a row of this time: a bit for each
+    /// number of a content, from 1 on.
+    pub(crate) fn fitting(value: Value<'_>, time: i64) -> u8 {
+        match value {
+            Value::Int(int) => u8::from(int == time),
+            Value::Str(text) => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                // Only a number as it is printed: `007`, `+7` and `-0` are other texts.
+                let printed = digits.len() <= 19
+                    && match digits.as_bytes() {
+                        [b'0'] => digits.len() == text.len(),
+                        [first, ..] => (b'1'..=b'9').contains(first),
+                        [] => false,
+                    };
+                let Some(number) = printed.then(|| text.parse::<i64>().ok()).flatten() else { return 0 };
+                let is = |unit: &i64| time % unit == 0 && time / unit == number;
+                (1..).zip(&UNITS).fold(0, |bits, (at, unit)| bits | u8::from(is(unit)) << at)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The way for a column whose values all fit.
+    pub(crate) fn of(fitting: u8) -> Self {
+        let number = if fitting == 0 { 0 } else { u64::from(fitting.trailing_zeros()) + 1 };
+        Self::from_number(number).unwrap_or(Self::Values)
+    }
 }
 
 /// One column of a name.
@@ -91,7 +144,7 @@ pub(crate) fn encode(
     varint::put(&mut body, columns.len() as u64);
     for column in columns {
         varint::put(&mut body, column.name.into());
-        varint::put(&mut body, u64::from(column.content == Content::Time));
+        varint::put(&mut body, column.content.number());
         varint::put(&mut body, column.size);
     }
     varint::put(&mut body, shapes.len() as u64);
@@ -147,11 +200,7 @@ impl BlockHead {
         head.column_of = vec![None; head.names.len()];
         for at in 0..take_count(input)? {
             let name = known(varint::take(input)?)?;
-            let content = match varint::take(input)? {
-                0 => Content::Values,
-                1 => Content::Time,
-                _ => return None,
-            };
+            let content = Content::from_number(varint::take(input)?)?;
             head.columns.push(ColumnEntry { name, content, size: varint::take(input)? });
             *head.column_of.get_mut(name as usize)? = Some(at);
             head.lookup.get_mut(head.names.get(name as usize)?)?.1 = Some(at);
@@ -216,7 +265,7 @@ mod tests {
         let mut out = Vec::new();
         let columns = [
             ColumnEntry { name: 1, content: Content::Values, size: 10 },
-            ColumnEntry { name: 0, content: Content::Time, size: 0 },
+            ColumnEntry { name: 0, content: Content::Spelled(3), size: 0 },
         ];
         let shapes = [vec![0, 1].into(), vec![2, 1].into(), vec![].into()];
         encode(&mut out, (7, 3), &[1, 2, 3, 4, 5, 6, 7], &["a", "b", "rare"], &columns, &shapes);
@@ -234,6 +283,38 @@ mod tests {
         assert_eq!(head.column_range(1), 38..38);
         assert_eq!(head.shapes_with(1), [true, true, false]);
         assert_eq!(head.shapes_with_rare(), [false, true, false]);
+    }
+
+    #[test]
+    fn a_column_is_kept_as_times_only_if_all_of_its_values_print_the_same() {
+        let time = 1_700_000_000_000_000_000;
+        let of = |values: &[(Value<'_>, i64)]| {
+            Content::of(
+                values.iter().fold(u8::MAX, |all, (value, time)| all & Content::fitting(*value, *time)),
+            )
+        };
+        let text = Value::Str;
+        assert_eq!(of(&[(Value::Int(time), time), (Value::Int(0), 0)]), Content::Time);
+        assert_eq!(of(&[(text("1700000000"), time), (text("-3"), -3_000_000_000)]), Content::Spelled(3));
+        assert_eq!(of(&[(text("0"), 0), (text("1700000000000"), time)]), Content::Spelled(2));
+        assert_eq!(of(&[(text("1700000000000000000"), time)]), Content::Spelled(0));
+        let lowest = i64::MIN.to_string();
+        assert_eq!(of(&[(text(&lowest), i64::MIN)]), Content::Spelled(0));
+        for (odd, time) in [
+            ("01700000000", time),
+            ("+1700000000", time),
+            ("1700000000.0", time),
+            ("1700000000", time + 1),
+            ("-0", 0),
+            ("", 0),
+            ("-", 0),
+            ("00", 0),
+            ("99999999999999999999", time),
+        ] {
+            assert_eq!(of(&[(text(odd), time)]), Content::Values, "{odd}");
+        }
+        assert_eq!(of(&[(Value::Int(0), 0), (text("0"), 0)]), Content::Values);
+        assert_eq!(of(&[(Value::Number("0"), 0)]), Content::Values);
     }
 
     #[test]
