@@ -61,7 +61,9 @@ fn hostile(c: &mut Criterion) {
         ("each message of a form of its own", fill(template)),
         (
             "each row with a field of its own",
-            fill(|n| Event::new().field(&format!("field_of_row_{n}"), format!("value {n} of its own").as_str())),
+            fill(|n| {
+                Event::new().field(&format!("field_of_row_{n}"), format!("value {n} of its own").as_str())
+            }),
         ),
         ("random bytes", fill(bytes)),
         ("equal rows", fill(|_| chat.clone())),

@@ -25,6 +25,9 @@ use crate::value::Value;
 
 /// A page of texts is closed once it holds this much.
 const TEXT_PAGE_SIZE: usize = 64 << 10;
+/// The same of bodies, and of those of the archive: they are read seldom, and much of what they repeat lies far back.
+const BODY_PAGE_SIZE: usize = 256 << 10;
+const COLD_BODY_PAGE_SIZE: usize = 1 << 20;
 /// Forms are compared on so much text.
 const SAMPLE_SIZE: usize = 32 << 10;
 /// What the entries of a dictionary take in the table of pages, and a little: the simpler way wins a tie.
@@ -49,7 +52,15 @@ impl Encoder {
     fn text_codec(&self) -> Codec {
         match self.effort {
             Effort::Hot => Codec::Lz4,
-            Effort::Bodies | Effort::Cold => Codec::Deflate,
+            Effort::Bodies | Effort::Cold | Effort::ColdBodies => Codec::Zstd,
+        }
+    }
+
+    fn text_page_size(&self) -> usize {
+        match self.effort {
+            Effort::Hot | Effort::Cold => TEXT_PAGE_SIZE,
+            Effort::Bodies => BODY_PAGE_SIZE,
+            Effort::ColdBodies => COLD_BODY_PAGE_SIZE,
         }
     }
 
@@ -57,7 +68,7 @@ impl Encoder {
     fn packed(&self) -> (Codec, usize) {
         match self.effort {
             Effort::Hot | Effort::Bodies => (Codec::Stored, PACKED_PAGE_SIZE),
-            Effort::Cold => (Codec::Deflate, TEXT_PAGE_SIZE),
+            Effort::Cold | Effort::ColdBodies => (Codec::Zstd, TEXT_PAGE_SIZE),
         }
     }
 
@@ -181,7 +192,7 @@ impl Encoder {
         form.write(&mut self.head);
         let codec = self.text_codec();
         let mut page = Vec::new();
-        for groups in cut(&self.groups, TEXT_PAGE_SIZE, |range| run.part(range).whole().len()) {
+        for groups in cut(&self.groups, self.text_page_size(), |range| run.part(range).whole().len()) {
             run.part(span(&self.groups, &groups)).write(&form, &mut page);
             self.pages.push(groups.len(), codec, &page);
         }
@@ -220,10 +231,10 @@ impl Encoder {
         varint::put(&mut self.head, start);
         varint::put(&mut self.head, texts.len() as u64);
         for page in texts.chunks(dedup::PART_PAGE_SIZE) {
-            self.pages.push(0, Codec::Deflate, page);
+            self.pages.push(0, Codec::Zstd, page);
         }
         for (groups, list) in &lists {
-            self.pages.push(*groups, Codec::Deflate, list);
+            self.pages.push(*groups, Codec::Zstd, list);
         }
         Some(self.end())
     }

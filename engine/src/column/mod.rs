@@ -83,10 +83,12 @@ const REGULAR: u8 = 255;
 pub(crate) enum Effort {
     /// Scanned often: LZ4 for text, integers and codes as they are.
     Hot,
-    /// Text that is read rarely: DEFLATE for text, integers and codes as they are.
+    /// Text that is read rarely: Zstandard for text in larger pages, integers and codes as they are.
     Bodies,
-    /// The archive: DEFLATE for everything.
+    /// The archive: Zstandard for everything.
     Cold,
+    /// Text of the archive that is read rarely, in pages that are larger still.
+    ColdBodies,
 }
 
 /// What an integer stands for; the numbers are stored.

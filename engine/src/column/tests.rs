@@ -8,7 +8,7 @@ use super::*;
 use crate::level::Level;
 use crate::value::Value;
 
-const EFFORTS: [Effort; 3] = [Effort::Hot, Effort::Bodies, Effort::Cold];
+const EFFORTS: [Effort; 4] = [Effort::Hot, Effort::Bodies, Effort::Cold, Effort::ColdBodies];
 
 /// A value that owns its bytes.
 #[derive(Clone, Debug)]

@@ -17,7 +17,8 @@
 //! n+8     4  version   format that wrote the file
 //! n+12    4  required  features that a reader must know (bits): 1 = columns share texts, see `column`;
 //!                           2 = rollups;
-//!                           4 = times are spelled, see `segment::sealed::head`
+//!                           4 = times are spelled, see `segment::sealed::head`;
+//!                           8 = pages are packed by Zstandard, see `column`
 //! n+16    4  size      n
 //! n+20    4  crc       CRC-32 of (id u64, the body, bytes n..n+20)
 //!
@@ -63,6 +64,8 @@ const SHARES: u32 = 1;
 const ROLLUPS: u32 = 2;
 /// The bit that says that columns are the times of their rows, spelled.
 const SPELLS: u32 = 4;
+/// The bit that says that there may be pages that Zstandard packed.
+const ZSTD: u32 = 8;
 /// Bytes behind a footer's body.
 const END_SIZE: usize = 24;
 
@@ -101,6 +104,8 @@ pub(crate) struct Footer {
     pub(crate) shares: bool,
     /// Whether columns are the times of their rows, spelled: a feature that a reader must know.
     pub(crate) spells: bool,
+    /// Whether there may be pages that Zstandard packed: a feature that a reader must know.
+    pub(crate) zstd: bool,
 }
 
 /// Where a block lies and what a reader wants to know before it looks.
@@ -153,7 +158,8 @@ impl Footer {
         let shares = if self.shares { SHARES } else { 0 };
         let rollups = if self.rollup_size == 0 { 0 } else { ROLLUPS };
         let spells = if self.spells { SPELLS } else { 0 };
-        out.extend_from_slice(&(shares | rollups | spells).to_le_bytes());
+        let zstd = if self.zstd { ZSTD } else { 0 };
+        out.extend_from_slice(&(shares | rollups | spells | zstd).to_le_bytes());
         out.extend_from_slice(&size.to_le_bytes());
         let check = crc(&[&self.id.to_le_bytes(), &out]);
         out.extend_from_slice(&check.to_le_bytes());
@@ -181,8 +187,12 @@ impl Footer {
         };
         match Self::decode_body(body) {
             Some(footer) => {
-                let footer =
-                    Self { shares: required & SHARES != 0, spells: required & SPELLS != 0, ..footer };
+                let footer = Self {
+                    shares: required & SHARES != 0,
+                    spells: required & SPELLS != 0,
+                    zstd: required & ZSTD != 0,
+                    ..footer
+                };
                 let sound = both && bytes.starts_with(&head(footer.store, footer.id));
                 Read::Footer { footer: Box::new(footer), sound }
             }
@@ -358,7 +368,7 @@ fn end_at(bytes: &[u8], end: usize) -> End<'_> {
             return None;
         }
         let required = u32_at(tail, 12)?;
-        if VERSION < version || required & !(SHARES | ROLLUPS | SPELLS) != 0 {
+        if VERSION < version || required & !(SHARES | ROLLUPS | SPELLS | ZSTD) != 0 {
             return Some(End::Newer { version });
         }
         Some(End::Body { start, body, required })
@@ -471,6 +481,7 @@ mod tests {
             rollup_size: 5,
             shares: true,
             spells: true,
+            zstd: true,
         }
     }
 
@@ -518,7 +529,7 @@ mod tests {
 
     #[test]
     fn a_footer_of_a_newer_format_or_with_a_feature_that_is_not_known_is_told_from_damage() {
-        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 8), (VERSION, SHARES | 1 << 31)] {
+        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 16), (VERSION, SHARES | 1 << 31)] {
             let mut body = Vec::new();
             footer().encode_body(&mut body);
             let mut bytes = head(99, 7);
@@ -536,8 +547,8 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_shares_nothing_spells_nothing_and_has_no_rollups_asks_for_no_feature() {
-        let footer = Footer { shares: false, spells: false, rollup_size: 0, ..footer() };
+    fn a_segment_without_any_feature_asks_for_none() {
+        let footer = Footer { shares: false, spells: false, zstd: false, rollup_size: 0, ..footer() };
         let bytes = [head(99, 7), vec![0xA5; 39], footer.encode()].concat();
         assert_eq!(Footer::read(&bytes), Read::Footer { footer: Box::new(footer.clone()), sound: true });
         let copy = footer.encode();

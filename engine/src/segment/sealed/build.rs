@@ -105,7 +105,7 @@ struct FieldState {
     /// Whether its values have a column of their own in this block.
     has_column: bool,
     searchable: bool,
-    deflate: bool,
+    body: bool,
     /// Its place in what rollups look at.
     rollup: Option<usize>,
     /// Groups of the block that the column has ended.
@@ -158,6 +158,7 @@ impl SegmentBuilder {
                 store,
                 set: id,
                 set_size: 1,
+                zstd: true,
                 time_min: i64::MAX,
                 time_max: i64::MIN,
                 arrived_min: i64::MAX,
@@ -338,7 +339,11 @@ impl SegmentBuilder {
             .par_iter()
             .filter(|(_, field)| field.has_column)
             .map(|(name, field)| {
-                let effort = if field.deflate && !archive { Effort::Bodies } else { effort };
+                let effort = match (field.body, archive) {
+                    (false, _) => effort,
+                    (true, false) => Effort::Bodies,
+                    (true, true) => Effort::ColdBodies,
+                };
                 let content = Content::of(field.times);
                 let bytes = match content {
                     Content::Values => field.values.finish(effort),
@@ -471,7 +476,7 @@ impl Fields {
             number: None,
             has_column: false,
             searchable: known.is_none_or(|known| field::searchable(known.into())),
-            deflate: known.is_some_and(field::is_body),
+            body: known.is_some_and(field::is_body),
             rollup: Entry::place(name),
             groups: 0,
             times: u8::MAX,
