@@ -43,16 +43,55 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
     let format = Shown::of(config, "maintain")?;
     let options = Options { create: false, maintain: false, read_only: args.dry_run, ..config.options()? };
     let store = Store::open(config.store()?, options.clone())?;
-    let now = config.now()?.unwrap_or_else(|| store.now());
-    let upkeep = if args.dry_run { store.plan_upkeep(now)? } else { store.maintain(now)? };
+    let said = config.now()?;
+    let now = said.unwrap_or_else(|| store.now());
+    let upkeep = match (args.dry_run, said) {
+        (true, Some(now)) => store.plan_upkeep(now)?,
+        (true, None) => store.plan_upkeep_by_clock()?,
+        (false, Some(now)) => store.maintain(now)?,
+        (false, None) => store.maintain_by_clock()?,
+    };
     if !args.dry_run {
         config.file()?.define_budgets(&store.budgets())?;
         super::budget::deliver_after(config);
     }
-    let dropped = drop_by_rules(config, &store, now, args.dry_run)?;
+    warn_of_clock(config, &upkeep, !config.file()?.retention().is_empty() || options.retain_for.is_some())?;
+    let dropped = match upkeep.held {
+        Some(_) => Vec::new(),
+        None => drop_by_rules(config, &store, now, args.dry_run)?,
+    };
     let summary = dropped.iter().map(Dropped::line).collect::<String>()
         + &summary(&upkeep, dropped.len(), args.dry_run);
     show(config, format, &upkeep, &summary, args.dry_run.then_some(&options), &dropped)
+}
+
+/// Says when the clock is not believed, and when it was wrong before.
+fn warn_of_clock(config: &Config, upkeep: &Upkeep, by_age: bool) -> Outcome<()> {
+    let zone = config.zone()?;
+    let time = |ns: i64| {
+        let at = jiff::Timestamp::from_nanosecond(i128::from(ns));
+        at.map_or_else(
+            |_| ns.to_string(),
+            |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
+        )
+    };
+    if let Some(held) = upkeep.held.filter(|_| by_age) {
+        config.ui.warn(&format!(
+            "the clock says {}, and the last time that the store knows is {}: what goes by age waits until {}. If the clock is \
+             right, `logq --now TIME maintain` with that time does not wait",
+            time(held.now),
+            time(held.known),
+            time(held.until)
+        ));
+    }
+    if upkeep.ahead != 0 {
+        config.ui.warn(&format!(
+            "{} with records that arrived after now: the clock was ahead then, or is behind now; what goes by age counts from \
+             that arrival",
+            ui::count(upkeep.ahead, "segment")
+        ));
+    }
+    Ok(())
 }
 
 /// What a rule of `logq.toml` removes, or would remove.

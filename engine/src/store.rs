@@ -165,9 +165,27 @@ impl Store {
     /// nanoseconds since 1970. Waits for another process that maintains the store.
     ///
     /// # Errors
-    /// As [`Store::seal`].
+    /// As [`Store::seal`]. What cannot be done holds up nothing else: the round goes on, and ends with the first error.
     pub fn maintain(&self, now: i64) -> Result<Upkeep> {
-        maintenance::maintain(&self.core, now)
+        maintenance::maintain(&self.core, Some(now))
+    }
+
+    /// As [`Store::maintain`], by the clock of the machine, which is not believed at once when it jumped: see
+    /// [`Upkeep::held`].
+    ///
+    /// # Errors
+    /// As [`Store::maintain`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// store.writer()?.append(&Event::system("startup", "Autonomous system started"))?;
+    /// assert_eq!(store.maintain_by_clock()?.held, None);
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn maintain_by_clock(&self) -> Result<Upkeep> {
+        maintenance::maintain(&self.core, None)
     }
 
     /// What [`Store::maintain`] would do first: the steps that what is there now asks for, without doing
@@ -176,7 +194,15 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn plan_upkeep(&self, now: i64) -> Result<Upkeep> {
-        maintenance::plan(&self.core, now)
+        maintenance::plan(&self.core, Some(now))
+    }
+
+    /// What [`Store::maintain_by_clock`] would do first.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn plan_upkeep_by_clock(&self) -> Result<Upkeep> {
+        maintenance::plan(&self.core, None)
     }
 
     /// Makes a backup in the folder `dest`, which may hold earlier ones of this store: what was appended before the call, by

@@ -9,6 +9,8 @@ mod budgets_crash;
 #[cfg(test)]
 mod budgets_time;
 #[cfg(test)]
+mod circumstances;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod faults;

@@ -37,6 +37,8 @@ use super::{File, LockKind, OpenMode, ReadMap, Space, Stat, Support, Vfs, WriteM
 pub const EIO: i32 = nix::libc::EIO;
 /// The error number of a full disk.
 pub const ENOSPC: i32 = nix::libc::ENOSPC;
+/// The error number of a file system that is mounted for reading.
+pub const EROFS: i32 = nix::libc::EROFS;
 const EBADF: i32 = nix::libc::EBADF;
 
 /// A kind of operation, for fault plans.
@@ -271,6 +273,11 @@ impl SimDisk {
     /// What [`Vfs::support`] is to say. With `Written` every store of a [`WriteMap`] is a write that can fail.
     pub fn set_support(&self, support: Support) {
         self.machine().support = support;
+    }
+
+    /// Makes a folder another file system: no file is renamed into it or out of it.
+    pub fn mount(&self, folder: &Path) {
+        self.machine().mounts.push(folder.to_path_buf());
     }
 
     /// Sets the wall clock to nanoseconds since 1970.

@@ -6,7 +6,11 @@
 //! the place of what they were made of; only then are the old files unlinked. A crash anywhere leaves
 //! either the old files or the new ones in the manifest, and what is left over besides goes when
 //! maintenance next begins.
+//!
+//! What cannot be done, since the archive is mounted for reading or the disk is full, holds up nothing else: the round goes
+//! on and ends with the first such error.
 
+mod clock;
 pub(crate) mod keeper;
 mod plan;
 mod rewrite;
@@ -14,15 +18,17 @@ mod sweep;
 
 use std::sync::atomic::AtomicBool;
 
+pub use self::clock::Held;
+use self::clock::Note;
 pub use self::plan::Rule;
-use self::plan::{Extent, Job};
+use self::plan::{Extent, Facts, Job};
 pub(crate) use self::rewrite::Removal;
 use self::rewrite::{Attempt, Made, Step, Stopped, Target};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::SourceId;
-use crate::format::manifest::{Op, Place};
-use crate::format::name::{FileName, SEGMENTS_DIR};
+use crate::format::manifest::{Op, Place, SegmentEntry};
+use crate::format::name::{DAY_NS, FileName, SEGMENTS_DIR};
 use crate::gap::Gap;
 use crate::io::{File, LockKind, OpenMode};
 use crate::manifest::{FileEntry, State};
@@ -37,6 +43,11 @@ pub struct Upkeep {
     pub unsealed: u64,
     /// Segments that could not be read whole and were left as they are.
     pub damage: Vec<Gap>,
+    /// Deletions by age wait, since the clock of the machine jumped ahead.
+    pub held: Option<Held>,
+    /// Segments with records that arrived over a day after what the clock says: the clock was ahead then, or is behind now.
+    /// They grow old from that arrival on, so what goes by age stays longer.
+    pub ahead: u64,
 }
 
 /// What a step of maintenance does.
@@ -88,8 +99,14 @@ pub(crate) struct Maintenance<'c> {
     gone: Vec<Place>,
     /// Bytes that the disk lacks, less those of segments that went for it.
     short: u64,
+    /// Whether sealing failed in this round.
+    unsealable: bool,
+    /// The first error of what holds up nothing else.
+    trouble: Option<Error>,
+    /// What the last round knew of the clock.
+    note: Option<Note>,
     report: Upkeep,
-    _lock: Box<dyn File>,
+    lock: Box<dyn File>,
 }
 
 impl<'c> Maintenance<'c> {
@@ -111,26 +128,66 @@ impl<'c> Maintenance<'c> {
             core.vfs.sync_dir(&core.dir).map_err(failed)?;
         }
         let report = Upkeep::default();
-        let mut maintenance =
-            Self { core, cancel, skip: Vec::new(), gone: Vec::new(), short: 0, report, _lock: file };
+        let mut maintenance = Self {
+            core,
+            cancel,
+            skip: Vec::new(),
+            gone: Vec::new(),
+            short: 0,
+            unsealable: false,
+            trouble: None,
+            note: Note::read(core),
+            report,
+            lock: file,
+        };
         maintenance.sweep()?;
         maintenance.short = short(core, &core.manifest()?.state);
         Ok(Some(maintenance))
     }
 
-    /// Does all steps that there are; `now` is the clock of archiving and retention.
-    fn run(mut self, extent: Extent, now: i64) -> Result<Upkeep> {
+    /// Does all steps that there are; `now` is the clock of archiving and retention, the machine's if nobody says it.
+    fn run(mut self, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
         while self.step(extent, now)? {}
         self.tell_gone()?;
-        self.report.unsealed = unsealed(&self.core.manifest()?.state);
-        Ok(self.report)
+        let state = self.core.manifest()?.state;
+        self.report.unsealed = unsealed(&state);
+        self.report.ahead = ahead(&state, now.unwrap_or_else(|| self.core.vfs.now()));
+        match self.trouble.take() {
+            // Who seals to make room wants to hear of sealing.
+            Some(trouble) if extent != Extent::Seal => Err(trouble),
+            _ => Ok(self.report),
+        }
+    }
+
+    /// Whether deletions by age may go by the machine's clock.
+    fn trust(&mut self, state: &State, extent: Extent, now: i64) -> bool {
+        // In the background only where there is something that goes by age.
+        if extent == Extent::Seal || (extent == Extent::Background && self.core.options.retain_for.is_none())
+        {
+            return true;
+        }
+        let (note, held) = clock::judge(self.note, state, now);
+        if let Some(known) = note {
+            let written = known.write(self.note, &*self.lock, self.core);
+            match written {
+                Ok(()) => self.note = note,
+                // Doubt that cannot be noted stays, and nothing is deleted.
+                Err(_) if held.is_none() => {}
+                error => self.note(error),
+            }
+        }
+        self.report.held = held;
+        held.is_none()
     }
 
     /// Whether a background round would do anything, as far as one sees without the lock.
     fn has_work(core: &Core) -> Result<bool> {
         let state = core.manifest()?.state;
-        let next =
-            plan::next(&state, &core.options, Extent::Background, core.vfs.now(), &[], short(core, &state));
+        let now = core.vfs.now();
+        let by_age =
+            core.options.retain_for.is_none() || clock::judge(Note::read(core), &state, now).1.is_none();
+        let facts = Facts { now, by_age, short: short(core, &state), ..Facts::default() };
+        let next = plan::next(&state, &core.options, Extent::Background, &facts);
         // A file that may have to be settled first is looked at too.
         let unsettled = |(&(slot, number), entry): (&(u32, u64), &FileEntry)| {
             let old = || slot::is_old(core, slot, number) && !slot::is_live(&*core.vfs, &core.dir, slot);
@@ -140,13 +197,19 @@ impl<'c> Maintenance<'c> {
     }
 
     /// Says which steps there would be.
-    fn dry_run(core: &Core, extent: Extent, now: i64) -> Result<Upkeep> {
+    fn dry_run(core: &Core, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
         let mut state = State::clone(&core.manifest()?.state);
         let mut report = Upkeep { unsealed: unsealed(&state), ..Upkeep::default() };
-        let mut short = short(core, &state);
-        while let Some(job) = plan::next(&state, &core.options, extent, now, &[], short) {
+        let clock = now.unwrap_or_else(|| core.vfs.now());
+        if now.is_none() {
+            report.held = clock::judge(Note::read(core), &state, clock).1;
+        }
+        report.ahead = ahead(&state, clock);
+        let by_age = report.held.is_none();
+        let mut facts = Facts { now: clock, by_age, short: short(core, &state), ..Facts::default() };
+        while let Some(job) = plan::next(&state, &core.options, extent, &facts) {
             if let Job::Expire(..) = job {
-                short = short.saturating_sub(job.size(&state).1);
+                facts.short = facts.short.saturating_sub(job.size(&state).1);
             }
             report.steps.push(describe(&job, &state));
             report.unsealed -= if let Job::Seal(_) = job { job.size(&state).0 } else { 0 };
@@ -158,10 +221,14 @@ impl<'c> Maintenance<'c> {
     }
 
     /// Does the next step. `false` when there is none, or somebody wants the process to end.
-    fn step(&mut self, extent: Extent, now: i64) -> Result<bool> {
+    fn step(&mut self, extent: Extent, now: Option<i64>) -> Result<bool> {
         self.settle_ended(extent)?;
         let state = self.core.manifest()?.state;
-        let Some(job) = plan::next(&state, &self.core.options, extent, now, &self.skip, self.short) else {
+        let clock = now.unwrap_or_else(|| self.core.vfs.now());
+        let by_age = now.is_some() || self.trust(&state, extent, clock);
+        let facts =
+            Facts { now: clock, by_age, skip: &self.skip, short: self.short, unsealable: self.unsealable };
+        let Some(job) = plan::next(&state, &self.core.options, extent, &facts) else {
             return Ok(false);
         };
         let step = Step { core: self.core, state: &state, cancel: self.cancel };
@@ -193,13 +260,27 @@ impl<'c> Maintenance<'c> {
                 self.report.damage.push(gap);
                 Ok(true)
             }
-            Err(Stopped::Error(error)) => Err(error),
+            Err(Stopped::Error(error)) => match job {
+                _ if extent == Extent::Seal => Err(error),
+                Job::Expire(..) => Err(error),
+                // Retention may make the room that is lacking.
+                Job::Seal(_) => {
+                    self.unsealable = true;
+                    self.note(Err(error));
+                    Ok(true)
+                }
+                Job::Merge(ids) | Job::Roll(ids) => {
+                    self.skip.extend(ids);
+                    self.note(Err(error));
+                    Ok(true)
+                }
+            },
         }
     }
 
     /// Seals all that can be sealed.
     pub(crate) fn seal_all(&mut self) -> Result<()> {
-        while self.step(Extent::Seal, self.core.vfs.now())? {}
+        while self.step(Extent::Seal, None)? {}
         Ok(())
     }
 
@@ -237,7 +318,8 @@ impl<'c> Maintenance<'c> {
     /// Unlinks everything that was replaced, now, and says so in the manifest.
     pub(crate) fn unlink_all(&mut self) -> Result<()> {
         self.unlink(Grace::Over)?;
-        self.tell_gone()
+        self.tell_gone()?;
+        self.trouble.take().map_or(Ok(()), Err)
     }
 
     /// Puts what a step made in the place of what it was made of.
@@ -328,6 +410,12 @@ fn short(core: &Core, state: &State) -> u64 {
     keep.saturating_sub(space.free.saturating_add(waiting))
 }
 
+/// Segments with arrivals over a day after `now`.
+fn ahead(state: &State, now: i64) -> u64 {
+    let late = |entry: &&SegmentEntry| DAY_NS < entry.arrived_max.saturating_sub(now);
+    state.segments.values().filter(late).count() as u64
+}
+
 /// Records in active files, as far as the manifest knows how many.
 fn unsealed(state: &State) -> u64 {
     state.files.values().filter_map(|entry| entry.done).map(|done| done.records).sum()
@@ -337,7 +425,7 @@ fn unsealed(state: &State) -> u64 {
 pub(crate) fn relieve(core: &Core) -> Result<bool> {
     let cancel = AtomicBool::new(false);
     match Maintenance::begin(core, &cancel, false)? {
-        Some(maintenance) => maintenance.run(Extent::Seal, core.vfs.now()).map(|_| true),
+        Some(maintenance) => maintenance.run(Extent::Seal, None).map(|_| true),
         None => Ok(false),
     }
 }
@@ -345,21 +433,21 @@ pub(crate) fn relieve(core: &Core) -> Result<bool> {
 /// Seals everything but the files that writers are filling. Waits for another maintainer.
 pub(crate) fn seal(core: &Core) -> Result<Upkeep> {
     let cancel = AtomicBool::new(false);
-    run(core, &cancel, Extent::Seal, core.vfs.now())
+    run(core, &cancel, Extent::Seal, None)
 }
 
 /// One full round.
-pub(crate) fn maintain(core: &Core, now: i64) -> Result<Upkeep> {
+pub(crate) fn maintain(core: &Core, now: Option<i64>) -> Result<Upkeep> {
     let cancel = AtomicBool::new(false);
     run(core, &cancel, Extent::Full, now)
 }
 
 /// What one full round would do.
-pub(crate) fn plan(core: &Core, now: i64) -> Result<Upkeep> {
+pub(crate) fn plan(core: &Core, now: Option<i64>) -> Result<Upkeep> {
     Maintenance::dry_run(core, Extent::Full, now)
 }
 
-fn run(core: &Core, cancel: &AtomicBool, extent: Extent, now: i64) -> Result<Upkeep> {
+fn run(core: &Core, cancel: &AtomicBool, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
     match Maintenance::begin(core, cancel, true)? {
         Some(maintenance) => {
             let mut report = maintenance.run(extent, now)?;

@@ -55,16 +55,25 @@ pub(super) enum Extent {
     Full,
 }
 
-/// The next step, if there is one. `skip` are segments that cannot be read; `short` are bytes that the disk lacks.
-pub(super) fn next(
-    state: &State,
-    options: &Options,
-    extent: Extent,
-    now: i64,
-    skip: &[u64],
-    short: u64,
-) -> Option<Job> {
-    if let Some(files) = sealable(state, extent) {
+/// What there is to know besides the manifest and the options.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Facts<'f> {
+    /// The clock of archiving and retention.
+    pub(super) now: i64,
+    /// Whether it may decide what is deleted.
+    pub(super) by_age: bool,
+    /// Segments that cannot be read or replaced.
+    pub(super) skip: &'f [u64],
+    /// Bytes that the disk lacks.
+    pub(super) short: u64,
+    /// Whether sealing was tried in vain.
+    pub(super) unsealable: bool,
+}
+
+/// The next step, if there is one.
+pub(super) fn next(state: &State, options: &Options, extent: Extent, facts: &Facts<'_>) -> Option<Job> {
+    let &Facts { now, by_age, skip, short, unsealable } = facts;
+    if let Some(files) = sealable(state, extent).filter(|_| !unsealable) {
         return Some(Job::Seal(files));
     }
     if extent == Extent::Seal {
@@ -74,7 +83,8 @@ pub(super) fn next(
     let over = |limit: Option<std::time::Duration>, entry: &SegmentEntry| {
         limit.is_some_and(|limit| i64::try_from(limit.as_nanos()).is_ok_and(|limit| limit <= age(entry)))
     };
-    if let Some((&id, _)) = state.segments.iter().find(|(_, entry)| over(options.retain_for, entry)) {
+    let old = |(_, entry): &(&u64, &SegmentEntry)| by_age && over(options.retain_for, entry);
+    if let Some((&id, _)) = state.segments.iter().find(old) {
         return Some(Job::Expire(id, Rule::Age));
     }
     let rule = match options.retain_bytes {

@@ -12,6 +12,7 @@
 pub(crate) mod build;
 pub(crate) mod group;
 pub(crate) mod head;
+pub(crate) mod names;
 pub(crate) mod read;
 pub(crate) mod rows;
 
