@@ -15,7 +15,7 @@ use crate::health::{self, Health};
 use crate::io::disk::Disk;
 use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::maintenance::keeper::Keeper;
-use crate::maintenance::{self, Upkeep};
+use crate::maintenance::{self, Round, Upkeep};
 use crate::options::{Durability, Options};
 use crate::snapshot::{Cache, Snapshot};
 use crate::writer::Writer;
@@ -167,7 +167,7 @@ impl Store {
     /// # Errors
     /// As [`Store::seal`]. What cannot be done holds up nothing else: the round goes on, and ends with the first error.
     pub fn maintain(&self, now: i64) -> Result<Upkeep> {
-        maintenance::maintain(&self.core, Some(now))
+        self.maintain_with(Round { now: Some(now), ..Round::default() })
     }
 
     /// As [`Store::maintain`], by the clock of the machine, which is not believed at once when it jumped: see
@@ -185,7 +185,28 @@ impl Store {
     /// # Ok::<(), logq_engine::Error>(())
     /// ```
     pub fn maintain_by_clock(&self) -> Result<Upkeep> {
-        maintenance::maintain(&self.core, None)
+        self.maintain_with(Round::default())
+    }
+
+    /// A round of maintenance that can be ended and watched, see [`Round`]. It goes as fast as
+    /// [`Options::maintain_bytes_per_second`] and [`Options::maintain_cpu_share`] allow.
+    ///
+    /// # Errors
+    /// As [`Store::maintain`]. That it was ended is no error: see [`Upkeep::cancelled`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, Round, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// store.writer()?.append(&Event::system("startup", "Autonomous system started"))?;
+    /// let mut steps = 0;
+    /// let mut watch = |at: logq_engine::UpkeepProgress| steps = at.steps_done;
+    /// let done = store.maintain_with(Round { watch: Some(&mut watch), ..Round::default() })?;
+    /// assert_eq!((done.cancelled, steps), (false, 1));
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn maintain_with(&self, round: Round<'_>) -> Result<Upkeep> {
+        maintenance::maintain(&self.core, round)
     }
 
     /// What [`Store::maintain`] would do first: the steps that what is there now asks for, without doing

@@ -21,6 +21,8 @@ mod golden;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod polite;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod retention;

@@ -28,6 +28,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use self::content::size_of;
 use self::machine::{Machine, Process};
@@ -285,6 +286,11 @@ impl SimDisk {
         self.machine().now = now;
     }
 
+    /// Lets work take time, of the clock that nobody sets: each write to a file takes so many nanoseconds a byte.
+    pub fn set_write_time(&self, nanoseconds_per_byte: u64) {
+        self.machine().write_time = nanoseconds_per_byte;
+    }
+
     /// Moves the wall clock, back too.
     pub fn advance(&self, nanoseconds: i64) {
         let mut machine = self.machine();
@@ -394,6 +400,18 @@ impl Vfs for SimDisk {
         let mut machine = self.machine();
         machine.now = machine.now.saturating_add(1_000);
         machine.now
+    }
+
+    fn ticks(&self) -> u64 {
+        self.machine().ticks
+    }
+
+    /// Takes no time, but both clocks go on.
+    fn wait(&self, time: Duration) {
+        let mut machine = self.machine();
+        let passed = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        machine.ticks = machine.ticks.saturating_add(passed);
+        machine.now = machine.now.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
     }
 
     fn random(&self) -> u64 {

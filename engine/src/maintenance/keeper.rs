@@ -9,8 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Maintenance;
 use super::plan::Extent;
+use super::{Guide, Maintenance};
 use crate::core::Core;
 
 /// How often the keeper looks around.
@@ -52,8 +52,9 @@ impl Keeper {
             while !signal.wait(pause) {
                 pause = EVERY;
                 // What went wrong goes wrong again in `logq maintain`, which reports it.
+                let guide = Guide::paced(&core, &signal.cancel, None);
                 if Maintenance::has_work(&core).unwrap_or(false)
-                    && let Ok(Some(maintenance)) = Maintenance::begin(&core, &signal.cancel, false)
+                    && let Ok(Some(maintenance)) = Maintenance::begin(&core, &guide, false)
                     && maintenance.run(Extent::Background, None).is_err()
                 {
                     failures = failures.saturating_add(1);

@@ -11,15 +11,19 @@
 //! on and ends with the first such error.
 
 mod clock;
+mod guide;
 pub(crate) mod keeper;
 mod plan;
 mod rewrite;
 mod sweep;
 
+use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 
 pub use self::clock::Held;
 use self::clock::Note;
+pub(crate) use self::guide::Guide;
+pub use self::guide::{Round, UpkeepProgress};
 pub use self::plan::Rule;
 use self::plan::{Extent, Facts, Job};
 pub(crate) use self::rewrite::Removal;
@@ -32,6 +36,7 @@ use crate::format::name::{DAY_NS, FileName, SEGMENTS_DIR};
 use crate::gap::Gap;
 use crate::io::{File, LockKind, OpenMode};
 use crate::manifest::{FileEntry, State};
+use crate::segment::sealed::build::Unfinished;
 use crate::slot;
 
 /// What maintenance did, or would do.
@@ -48,6 +53,8 @@ pub struct Upkeep {
     /// Segments with records that arrived over a day after what the clock says: the clock was ahead then, or is behind now.
     /// They grow old from that arrival on, so what goes by age stays longer.
     pub ahead: u64,
+    /// Whether somebody ended the round: steps are left.
+    pub cancelled: bool,
 }
 
 /// What a step of maintenance does.
@@ -92,7 +99,7 @@ enum Grace {
 /// The right to maintain a store, until dropped.
 pub(crate) struct Maintenance<'c> {
     core: &'c Core,
-    cancel: &'c AtomicBool,
+    guide: &'c Guide<'c>,
     /// Segments that cannot be read.
     skip: Vec<u64>,
     /// Files that were unlinked, which the manifest is told with its next edit.
@@ -111,7 +118,7 @@ pub(crate) struct Maintenance<'c> {
 
 impl<'c> Maintenance<'c> {
     /// Takes the lock, if nobody has it; or waits for it.
-    pub(crate) fn begin(core: &'c Core, cancel: &'c AtomicBool, wait: bool) -> Result<Option<Self>> {
+    pub(crate) fn begin(core: &'c Core, guide: &'c Guide<'c>, wait: bool) -> Result<Option<Self>> {
         core.check_writable()?;
         let path = FileName::MaintenanceLock.path(&core.dir);
         let failed = |error| Error::io("the lock of maintenance cannot be taken", &path, error);
@@ -130,7 +137,7 @@ impl<'c> Maintenance<'c> {
         let report = Upkeep::default();
         let mut maintenance = Self {
             core,
-            cancel,
+            guide,
             skip: Vec::new(),
             gone: Vec::new(),
             short: 0,
@@ -147,6 +154,10 @@ impl<'c> Maintenance<'c> {
 
     /// Does all steps that there are; `now` is the clock of archiving and retention, the machine's if nobody says it.
     fn run(mut self, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
+        if self.guide.is_watched() {
+            let planned = Self::dry_run(self.core, extent, now)?.steps;
+            self.guide.plan(planned.len() as u64, planned.iter().map(|step| step.bytes_before).sum());
+        }
         while self.step(extent, now)? {}
         self.tell_gone()?;
         let state = self.core.manifest()?.state;
@@ -231,8 +242,13 @@ impl<'c> Maintenance<'c> {
         let Some(job) = plan::next(&state, &self.core.options, extent, &facts) else {
             return Ok(false);
         };
-        let step = Step { core: self.core, state: &state, cancel: self.cancel };
+        let step = Step { core: self.core, state: &state, guide: self.guide };
         let mut done = describe(&job, &state);
+        self.guide.begin(done.records, done.bytes_before);
+        if self.guide.is_cancelled() {
+            self.report.cancelled = true;
+            return Ok(false);
+        }
         let made = match &job {
             Job::Seal(files) => step.seal(files),
             Job::Merge(ids) => {
@@ -252,9 +268,13 @@ impl<'c> Maintenance<'c> {
             Ok((outputs, bytes)) => {
                 (done.outputs, done.bytes_after) = (outputs, bytes);
                 self.report.steps.push(done);
+                self.guide.end();
                 Ok(true)
             }
-            Err(Stopped::Cancelled) => Ok(false),
+            Err(Stopped::Cancelled) => {
+                self.report.cancelled = true;
+                Ok(false)
+            }
             Err(Stopped::Damaged { id, gap }) => {
                 self.skip.push(id);
                 self.report.damage.push(gap);
@@ -293,7 +313,7 @@ impl<'c> Maintenance<'c> {
         let state = self.core.manifest()?.state;
         let Some(entry) = state.segments.get(&id) else { return Ok(Ok(0)) };
         let place = Place::Segment { id, day: entry.day };
-        let step = Step { core: self.core, state: &state, cancel: self.cancel };
+        let step = Step { core: self.core, state: &state, guide: self.guide };
         let made = step.rewrite(&[id], Target::Day(entry.day), Some(removal)).and_then(|made| {
             if made.segments.is_empty() {
                 self.bury(id)?;
@@ -333,16 +353,20 @@ impl<'c> Maintenance<'c> {
         let mut ops = Vec::new();
         let mut outputs = Vec::new();
         let mut bytes = 0;
-        let sealed = made.segments.iter_mut().try_for_each(|unfinished| {
+        let read = self.guide.read_all();
+        let write = |unfinished: &mut Unfinished| {
             let size = unfinished.seal()?;
+            self.guide.moved(size)?;
             if verify {
                 step.verify(unfinished)?;
+                self.guide.moved(size)?;
             }
             bytes += size;
             outputs.push(unfinished.footer.place().file().relative());
             ops.push(Op::Add { id: unfinished.footer.id, entry: unfinished.footer.entry(size) });
             Ok::<(), Stopped>(())
-        });
+        };
+        let sealed = read.and_then(|()| made.segments.iter_mut().try_for_each(write));
         if let Err(stopped) = sealed {
             made.segments.into_iter().for_each(|unfinished| unfinished.abandon(&*self.core.vfs));
             return Err(stopped);
@@ -424,7 +448,8 @@ fn unsealed(state: &State) -> u64 {
 /// Seals what can be sealed, now, because a writer has no room left. `false` when another process is at it.
 pub(crate) fn relieve(core: &Core) -> Result<bool> {
     let cancel = AtomicBool::new(false);
-    match Maintenance::begin(core, &cancel, false)? {
+    let guide = Guide::free(core, &cancel);
+    match Maintenance::begin(core, &guide, false)? {
         Some(maintenance) => maintenance.run(Extent::Seal, None).map(|_| true),
         None => Ok(false),
     }
@@ -433,13 +458,21 @@ pub(crate) fn relieve(core: &Core) -> Result<bool> {
 /// Seals everything but the files that writers are filling. Waits for another maintainer.
 pub(crate) fn seal(core: &Core) -> Result<Upkeep> {
     let cancel = AtomicBool::new(false);
-    run(core, &cancel, Extent::Seal, None)
+    run(core, &Guide::free(core, &cancel), Extent::Seal, None)
 }
 
 /// One full round.
-pub(crate) fn maintain(core: &Core, now: Option<i64>) -> Result<Upkeep> {
-    let cancel = AtomicBool::new(false);
-    run(core, &cancel, Extent::Full, now)
+pub(crate) fn maintain(core: &Core, round: Round<'_>) -> Result<Upkeep> {
+    let never = AtomicBool::new(false);
+    let watched = round.watch.is_some();
+    let watch = RefCell::new(round.watch);
+    let tell = |at| {
+        if let Some(watch) = &mut *watch.borrow_mut() {
+            watch(at);
+        }
+    };
+    let guide = Guide::paced(core, round.cancel.unwrap_or(&never), watched.then_some(&tell));
+    run(core, &guide, Extent::Full, round.now)
 }
 
 /// What one full round would do.
@@ -447,8 +480,8 @@ pub(crate) fn plan(core: &Core, now: Option<i64>) -> Result<Upkeep> {
     Maintenance::dry_run(core, Extent::Full, now)
 }
 
-fn run(core: &Core, cancel: &AtomicBool, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
-    match Maintenance::begin(core, cancel, true)? {
+fn run(core: &Core, guide: &Guide<'_>, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
+    match Maintenance::begin(core, guide, true)? {
         Some(maintenance) => {
             let mut report = maintenance.run(extent, now)?;
             report.unsealed = crate::snapshot::count_unsealed(core)?;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::guide::Guide;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::field;
@@ -25,8 +25,6 @@ use crate::segment::sealed::read::{NotOpen, Segment};
 use crate::segment::sealed::rows::Rows;
 use crate::segment::walk::{Frames, settle};
 
-/// How many rows go by between two looks at whether to stop.
-const STOP_EVERY: u64 = 4096;
 /// Days of the archive that are written at a time. Rows come by time, so one is the rule; events that were
 /// dated ahead lie with the day of their arrival.
 const DAYS_OPEN_MAX: usize = 3;
@@ -78,7 +76,7 @@ pub(crate) struct Removal<'r> {
 pub(super) struct Step<'c> {
     pub(super) core: &'c Core,
     pub(super) state: &'c State,
-    pub(super) cancel: &'c AtomicBool,
+    pub(super) guide: &'c Guide<'c>,
 }
 
 impl Step<'_> {
@@ -88,11 +86,6 @@ impl Step<'_> {
 
     fn dir(&self) -> &Path {
         &self.core.dir
-    }
-
-    fn check(&self, row: u64) -> Attempt<()> {
-        let look = row.is_multiple_of(STOP_EVERY);
-        if look && self.cancel.load(Ordering::Relaxed) { Err(Stopped::Cancelled) } else { Ok(()) }
     }
 
     /// Makes one segment of active files; none when they hold no records.
@@ -150,7 +143,7 @@ impl Step<'_> {
             numbers.push(list);
         }
         for (count, row) in (0..).zip(rows) {
-            self.check(count)?;
+            self.guide.look(count)?;
             let Some((frame, names)) = frames.get(row.frame as usize).zip(numbers.get(row.frame as usize))
             else {
                 continue;
@@ -266,7 +259,7 @@ impl Step<'_> {
             let Some((_, at)) = least else { return Ok(()) };
             let Some(cursor) = cursors.get_mut(at) else { return Ok(()) };
             let Some(&head) = cursor.rows.head() else { return Ok(()) };
-            self.check(count)?;
+            self.guide.look(count)?;
             count += 1;
             let id = cursor.id;
             if removal.is_some_and(|removal| removal.rows.contains(&head.key.id)) {
@@ -324,7 +317,7 @@ impl Step<'_> {
         let mut sum = Sum::default();
         let mut count = 0;
         while let Some(head) = rows.head() {
-            self.check(count)?;
+            self.guide.look(count)?;
             sum.begin(true, head);
             for (name, value) in rows.fields() {
                 let name = rows.names().get(name as usize).map_or("", String::as_str);

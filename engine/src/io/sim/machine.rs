@@ -91,6 +91,10 @@ pub(super) struct Machine {
     seed: u64,
     boot: u64,
     pub(super) now: i64,
+    /// The clock that nobody sets.
+    pub(super) ticks: u64,
+    /// Nanoseconds of it that a byte of a write takes.
+    pub(super) write_time: u64,
     pub(super) random: Random,
     pub(super) support: Support,
     pub(super) capacity: Option<u64>,
@@ -124,6 +128,8 @@ impl Machine {
             seed,
             boot: 1,
             now: 1_700_000_000_000_000_000,
+            ticks: 0,
+            write_time: 0,
             random: Random::new(seed),
             support: Support::Mapped,
             capacity: None,
