@@ -33,7 +33,7 @@ const fn key(name: &'static str, older: &'static [&'static str]) -> Key {
 }
 
 /// All keys, in the order in which `config show` lists them.
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 23] = [
     key("tz", &[]),
     key("output", &[]),
     key("color", &[]),
@@ -48,6 +48,7 @@ const KEYS: [Key; 22] = [
     key("archive_after", &[]),
     key("retain", &["cleanup_enabled"]),
     key("retain_for", &[]),
+    key("retain_bodies_for", &[]),
     key("retain_bytes", &[]),
     key("keep_free_bytes", &[]),
     key("budgets", &["token_monitoring_enabled"]),
@@ -78,6 +79,7 @@ pub(crate) struct Settings {
     archive_after: Option<Option<Duration>>,
     retain: Option<bool>,
     retain_for: Option<Option<Duration>>,
+    retain_bodies_for: Option<Option<Duration>>,
     retain_bytes: Option<u64>,
     keep_free_bytes: Option<u64>,
     budgets: Option<bool>,
@@ -271,6 +273,7 @@ impl Settings {
             "archive_after" => self.archive_after = Some(or_never()?),
             "retain" => self.retain = Some(flag()?),
             "retain_for" => self.retain_for = Some(or_never()?),
+            "retain_bodies_for" => self.retain_bodies_for = Some(or_never()?),
             "budgets" => self.budgets = Some(flag()?),
             "tokens_per_hour" => self.tokens_per_hour = Some(count()?),
             "tokens_per_day" => self.tokens_per_day = Some(count()?),
@@ -316,6 +319,7 @@ impl Settings {
                 Some(false) => None,
                 _ => self.retain_for.unwrap_or(default.retain_for),
             },
+            retain_bodies_for: self.retain_bodies_for.flatten().filter(|_| self.retain != Some(false)),
             retain_bytes: self.retain_bytes.filter(|_| self.retain != Some(false)),
             keep_free_bytes: match self.retain {
                 Some(false) => 0,
@@ -392,6 +396,7 @@ impl Settings {
             "archive" | "retain" | "budgets" => "true".to_owned(),
             "archive_after" => or_never(options.archive_after),
             "retain_for" => or_never(options.retain_for),
+            "retain_bodies_for" => or_never(options.retain_bodies_for),
             "retain_bytes" | "maintain_bytes_per_second" => "no limit".to_owned(),
             "maintain_cpu_share" => options.maintain_cpu_share.to_string(),
             "keep_free_bytes" => ui::size(options.keep_free_bytes),

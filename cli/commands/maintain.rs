@@ -63,7 +63,13 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
         config.file()?.define_budgets(&store.budgets())?;
         super::budget::deliver_after(config);
     }
-    warn_of_clock(config, &upkeep, !config.file()?.retention().is_empty() || options.retain_for.is_some())?;
+    warn_of_clock(
+        config,
+        &upkeep,
+        !config.file()?.retention().is_empty()
+            || options.retain_for.is_some()
+            || options.retain_bodies_for.is_some(),
+    )?;
     let dropped = match upkeep.held {
         Some(_) => Vec::new(),
         None => drop_by_rules(config, &store, now, args.dry_run)?,
@@ -219,6 +225,7 @@ fn word(kind: UpkeepKind) -> &'static str {
         UpkeepKind::Seal => "seal",
         UpkeepKind::Merge => "merge",
         UpkeepKind::Roll => "roll",
+        UpkeepKind::Bodies => "bodies",
         UpkeepKind::Expire(_) => "expire",
     }
 }
@@ -232,6 +239,12 @@ fn why(kind: UpkeepKind, options: &Options) -> String {
         UpkeepKind::Seal => "no writer fills these files any more".into(),
         UpkeepKind::Merge => "small segments are slower to read than large ones".into(),
         UpkeepKind::Roll => format!("the youngest record arrived over {} ago", span(options.archive_after)),
+        UpkeepKind::Bodies => {
+            let limit = span(options.retain_bodies_for);
+            format!(
+                "retain_bodies_for: prompts and responses go, as the youngest record arrived over {limit} ago"
+            )
+        }
         UpkeepKind::Expire(RetentionRule::Age) => {
             format!("retain_for: the youngest record arrived over {} ago", span(options.retain_for))
         }

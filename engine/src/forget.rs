@@ -131,7 +131,7 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgo
             continue;
         }
         let file = segment.footer.place().file().relative();
-        let removal = Removal { rows: &rows, import: forget.import };
+        let removal = Removal { rows: &rows, import: forget.import, bodies: false };
         match maintenance.remove(segment.footer.id, removal)? {
             Ok(bytes) => {
                 done.bytes_before += segment.size();

@@ -75,6 +75,9 @@ pub struct Options {
     pub archive_after: Option<Duration>,
     /// Segments whose youngest arrival is so long ago are deleted; `None`: never. Default: `None`.
     pub retain_for: Option<Duration>,
+    /// Prompts and responses of segments whose youngest arrival is so long ago are dropped; the events stay, with the word
+    /// `body_dropped` in `_flags`. `None`: never. Default: `None`.
+    pub retain_bodies_for: Option<Duration>,
     /// Bytes that the files of the store may take: beyond, the segments whose youngest record arrived first are deleted, one by one;
     /// `None`: no limit. Whole segments go, and the one whose records arrived last stays, so that the store may take more by up to a
     /// segment; records that are not sealed yet count and are not deleted. Default: `None`.
@@ -105,6 +108,7 @@ impl Default for Options {
             maintain_cpu_share: 100,
             archive_after: Some(Duration::from_hours(7 * 24)),
             retain_for: None,
+            retain_bodies_for: None,
             retain_bytes: None,
             keep_free_bytes: 0,
             word_index_min: 65_536,
@@ -115,6 +119,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether anything goes by age.
+    pub(crate) fn deletes_by_age(&self) -> bool {
+        self.retain_for.is_some() || self.retain_bodies_for.is_some()
+    }
+
     /// Checks that every option is in its range.
     ///
     /// # Errors

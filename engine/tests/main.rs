@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod budgets_crash;

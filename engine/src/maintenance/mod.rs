@@ -10,7 +10,9 @@
 //! What cannot be done, since the archive is mounted for reading or the disk is full, holds up nothing else: the round goes
 //! on and ends with the first such error.
 
+mod bodies;
 mod clock;
+mod frames;
 mod guide;
 pub(crate) mod keeper;
 mod plan;
@@ -18,6 +20,7 @@ mod rewrite;
 mod sweep;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 pub use self::clock::Held;
@@ -66,6 +69,8 @@ pub enum UpkeepKind {
     Merge,
     /// Segments become segments of the archive.
     Roll,
+    /// A segment is made anew without its prompts and responses, which are older than [`Options::retain_bodies_for`].
+    Bodies,
     /// A segment goes, since this rule says so.
     Expire(Rule),
 }
@@ -79,7 +84,7 @@ pub struct UpkeepStep {
     pub inputs: Vec<String>,
     /// The files that it made; of a step that was only planned, none.
     pub outputs: Vec<String>,
-    /// Records in the inputs, at most.
+    /// Records in the inputs, at most; of [`UpkeepKind::Bodies`] those that have a prompt or a response.
     pub records: u64,
     /// Bytes of the inputs.
     pub bytes_before: u64,
@@ -173,8 +178,7 @@ impl<'c> Maintenance<'c> {
     /// Whether deletions by age may go by the machine's clock.
     fn trust(&mut self, state: &State, extent: Extent, now: i64) -> bool {
         // In the background only where there is something that goes by age.
-        if extent == Extent::Seal || (extent == Extent::Background && self.core.options.retain_for.is_none())
-        {
+        if extent == Extent::Seal || (extent == Extent::Background && !self.core.options.deletes_by_age()) {
             return true;
         }
         let (note, held) = clock::judge(self.note, state, now);
@@ -196,8 +200,10 @@ impl<'c> Maintenance<'c> {
         let state = core.manifest()?.state;
         let now = core.vfs.now();
         let by_age =
-            core.options.retain_for.is_none() || clock::judge(Note::read(core), &state, now).1.is_none();
-        let facts = Facts { now, by_age, short: short(core, &state), ..Facts::default() };
+            !core.options.deletes_by_age() || clock::judge(Note::read(core), &state, now).1.is_none();
+        let has_bodies = |id| bodies::has(core, &state, id);
+        let (skip, short) = (&[][..], short(core, &state));
+        let facts = Facts { now, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
         let next = plan::next(&state, &core.options, Extent::Background, &facts);
         // A file that may have to be settled first is looked at too.
         let unsettled = |(&(slot, number), entry): (&(u32, u64), &FileEntry)| {
@@ -217,12 +223,15 @@ impl<'c> Maintenance<'c> {
         }
         report.ahead = ahead(&state, clock);
         let by_age = report.held.is_none();
-        let mut facts = Facts { now: clock, by_age, short: short(core, &state), ..Facts::default() };
+        let whole = State::clone(&state);
+        let has_bodies = |id| bodies::has(core, &whole, id);
+        let (skip, short) = (&[][..], short(core, &state));
+        let mut facts = Facts { now: clock, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
         while let Some(job) = plan::next(&state, &core.options, extent, &facts) {
             if let Job::Expire(..) = job {
                 facts.short = facts.short.saturating_sub(job.size(&state).1);
             }
-            report.steps.push(describe(&job, &state));
+            report.steps.push(describe(core, &job, &state));
             report.unsealed -= if let Job::Seal(_) = job { job.size(&state).0 } else { 0 };
             for place in job.inputs(&state) {
                 state.forget(place);
@@ -237,13 +246,14 @@ impl<'c> Maintenance<'c> {
         let state = self.core.manifest()?.state;
         let clock = now.unwrap_or_else(|| self.core.vfs.now());
         let by_age = now.is_some() || self.trust(&state, extent, clock);
-        let facts =
-            Facts { now: clock, by_age, skip: &self.skip, short: self.short, unsealable: self.unsealable };
+        let has_bodies = |id| bodies::has(self.core, &state, id);
+        let (skip, short, unsealable) = (&self.skip[..], self.short, self.unsealable);
+        let facts = Facts { now: clock, by_age, skip, short, unsealable, has_bodies: &has_bodies };
         let Some(job) = plan::next(&state, &self.core.options, extent, &facts) else {
             return Ok(false);
         };
         let step = Step { core: self.core, state: &state, guide: self.guide };
-        let mut done = describe(&job, &state);
+        let mut done = describe(self.core, &job, &state);
         self.guide.begin(done.records, done.bytes_before);
         if self.guide.is_cancelled() {
             self.report.cancelled = true;
@@ -256,6 +266,11 @@ impl<'c> Maintenance<'c> {
                 step.rewrite(ids, Target::Day(day), None)
             }
             Job::Roll(ids) => step.rewrite(ids, Target::Days, None),
+            Job::Bodies(id) => {
+                let day = state.segments.get(id).and_then(|entry| entry.day);
+                let removal = Removal { rows: &HashSet::new(), import: None, bodies: true };
+                step.rewrite(&[*id], Target::Day(day), Some(removal))
+            }
             Job::Expire(id, _) => {
                 self.short = self.short.saturating_sub(done.bytes_before);
                 self.bury(*id)?;
@@ -289,8 +304,8 @@ impl<'c> Maintenance<'c> {
                     self.note(Err(error));
                     Ok(true)
                 }
-                Job::Merge(ids) | Job::Roll(ids) => {
-                    self.skip.extend(ids);
+                Job::Merge(_) | Job::Roll(_) | Job::Bodies(_) => {
+                    self.skip.extend(job.segments());
                     self.note(Err(error));
                     Ok(true)
                 }
@@ -407,13 +422,17 @@ impl<'c> Maintenance<'c> {
     }
 }
 
-fn describe(job: &Job, state: &State) -> UpkeepStep {
-    let (records, bytes_before) = job.size(state);
+fn describe(core: &Core, job: &Job, state: &State) -> UpkeepStep {
+    let (mut records, bytes_before) = job.size(state);
+    if let Job::Bodies(id) = job {
+        records = bodies::count(core, state, *id);
+    }
     UpkeepStep {
         kind: match job {
             Job::Seal(_) => UpkeepKind::Seal,
             Job::Merge(_) => UpkeepKind::Merge,
             Job::Roll(_) => UpkeepKind::Roll,
+            Job::Bodies(_) => UpkeepKind::Bodies,
             Job::Expire(_, rule) => UpkeepKind::Expire(*rule),
         },
         inputs: job.inputs(state).into_iter().map(|place| place.file().relative()).collect(),

@@ -29,6 +29,8 @@ pub(super) enum Job {
     Merge(Vec<u64>),
     /// Segments become segments of the archive, one for each day.
     Roll(Vec<u64>),
+    /// A segment is made anew without its prompts and responses.
+    Bodies(u64),
     /// A segment is taken away for good, by this rule.
     Expire(u64, Rule),
 }
@@ -56,7 +58,7 @@ pub(super) enum Extent {
 }
 
 /// What there is to know besides the manifest and the options.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Facts<'f> {
     /// The clock of archiving and retention.
     pub(super) now: i64,
@@ -68,11 +70,13 @@ pub(super) struct Facts<'f> {
     pub(super) short: u64,
     /// Whether sealing was tried in vain.
     pub(super) unsealable: bool,
+    /// Whether a segment has prompts or responses.
+    pub(super) has_bodies: &'f dyn Fn(u64) -> bool,
 }
 
 /// The next step, if there is one.
 pub(super) fn next(state: &State, options: &Options, extent: Extent, facts: &Facts<'_>) -> Option<Job> {
-    let &Facts { now, by_age, skip, short, unsealable } = facts;
+    let &Facts { now, by_age, skip, short, unsealable, has_bodies } = facts;
     if let Some(files) = sealable(state, extent).filter(|_| !unsealable) {
         return Some(Job::Seal(files));
     }
@@ -100,6 +104,12 @@ pub(super) fn next(state: &State, options: &Options, extent: Extent, facts: &Fac
     }
     let usable: BTreeMap<u64, &SegmentEntry> =
         state.segments.iter().filter(|(id, _)| !skip.contains(id)).map(|(id, entry)| (*id, entry)).collect();
+    let wordy = |(id, entry): &(&u64, &&SegmentEntry)| {
+        by_age && over(options.retain_bodies_for, entry) && has_bodies(**id)
+    };
+    if let Some((&id, _)) = usable.iter().find(wordy) {
+        return Some(Job::Bodies(id));
+    }
     let old = usable.iter().filter(|(_, entry)| entry.day.is_none() && over(options.archive_after, entry));
     let rolled = take(old.map(|(id, entry)| (*id, entry.records)));
     if !rolled.is_empty() {
@@ -182,7 +192,16 @@ impl Job {
         match self {
             Self::Seal(files) => files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect(),
             Self::Merge(ids) | Self::Roll(ids) => ids.iter().map(segment).collect(),
-            Self::Expire(id, _) => vec![segment(id)],
+            Self::Expire(id, _) | Self::Bodies(id) => vec![segment(id)],
+        }
+    }
+
+    /// The segments among them.
+    pub(super) fn segments(&self) -> Vec<u64> {
+        match self {
+            Self::Seal(_) => Vec::new(),
+            Self::Merge(ids) | Self::Roll(ids) => ids.clone(),
+            Self::Bodies(id) | Self::Expire(id, _) => vec![*id],
         }
     }
 
