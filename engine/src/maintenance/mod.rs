@@ -226,17 +226,11 @@ impl<'c> Maintenance<'c> {
         let whole = State::clone(&state);
         let has_bodies = |id| bodies::has(core, &whole, id);
         let (skip, short) = (&[][..], short(core, &state));
-        let mut facts = Facts { now: clock, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
-        while let Some(job) = plan::next(&state, &core.options, extent, &facts) {
-            if let Job::Expire(..) = job {
-                facts.short = facts.short.saturating_sub(job.size(&state).1);
-            }
-            report.steps.push(describe(core, &job, &state));
-            report.unsealed -= if let Job::Seal(_) = job { job.size(&state).0 } else { 0 };
-            for place in job.inputs(&state) {
-                state.forget(place);
-            }
-        }
+        let facts = Facts { now: clock, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
+        plan::all(&mut state, &core.options, extent, &facts, &mut |job, state| {
+            report.steps.push(describe(core, job, state));
+            report.unsealed -= if let Job::Seal(_) = job { job.size(state).0 } else { 0 };
+        });
         Ok(report)
     }
 
