@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod exit;
 mod export;
+mod interrupt;
 mod render;
 mod reports;
 mod settings;

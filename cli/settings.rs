@@ -33,7 +33,7 @@ const fn key(name: &'static str, older: &'static [&'static str]) -> Key {
 }
 
 /// All keys, in the order in which `config show` lists them.
-const KEYS: [Key; 20] = [
+const KEYS: [Key; 23] = [
     key("tz", &[]),
     key("output", &[]),
     key("color", &[]),
@@ -42,10 +42,13 @@ const KEYS: [Key; 20] = [
     key("seal_after", &[]),
     key("unsealed_max", &[]),
     key("reader_grace", &[]),
+    key("maintain_bytes_per_second", &[]),
+    key("maintain_cpu_share", &[]),
     key("archive", &["archive_enabled"]),
     key("archive_after", &[]),
     key("retain", &["cleanup_enabled"]),
     key("retain_for", &[]),
+    key("retain_bodies_for", &[]),
     key("retain_bytes", &[]),
     key("keep_free_bytes", &[]),
     key("budgets", &["token_monitoring_enabled"]),
@@ -70,10 +73,13 @@ pub(crate) struct Settings {
     seal_after: Option<Duration>,
     unsealed_max: Option<u64>,
     reader_grace: Option<Duration>,
+    maintain_bytes_per_second: Option<u64>,
+    maintain_cpu_share: Option<u8>,
     archive: Option<bool>,
     archive_after: Option<Option<Duration>>,
     retain: Option<bool>,
     retain_for: Option<Option<Duration>>,
+    retain_bodies_for: Option<Option<Duration>>,
     retain_bytes: Option<u64>,
     keep_free_bytes: Option<u64>,
     budgets: Option<bool>,
@@ -257,10 +263,17 @@ impl Settings {
             "retain_bytes" => self.retain_bytes = Some(bytes()?),
             "keep_free_bytes" => self.keep_free_bytes = Some(bytes()?),
             "reader_grace" => self.reader_grace = Some(span()?),
+            "maintain_bytes_per_second" => self.maintain_bytes_per_second = Some(bytes()?),
+            "maintain_cpu_share" => {
+                let share = value.as_integer().and_then(|share| u8::try_from(share).ok());
+                let share = share.filter(|share| (1..=100).contains(share));
+                self.maintain_cpu_share = Some(share.ok_or_else(|| wrong("a percentage, 1 to 100"))?);
+            }
             "archive" => self.archive = Some(flag()?),
             "archive_after" => self.archive_after = Some(or_never()?),
             "retain" => self.retain = Some(flag()?),
             "retain_for" => self.retain_for = Some(or_never()?),
+            "retain_bodies_for" => self.retain_bodies_for = Some(or_never()?),
             "budgets" => self.budgets = Some(flag()?),
             "tokens_per_hour" => self.tokens_per_hour = Some(count()?),
             "tokens_per_day" => self.tokens_per_day = Some(count()?),
@@ -296,6 +309,8 @@ impl Settings {
             seal_after: self.seal_after.unwrap_or(default.seal_after),
             unsealed_max: self.unsealed_max.unwrap_or(default.unsealed_max),
             reader_grace: self.reader_grace.unwrap_or(default.reader_grace),
+            maintain_bytes_per_second: self.maintain_bytes_per_second,
+            maintain_cpu_share: self.maintain_cpu_share.unwrap_or(default.maintain_cpu_share),
             archive_after: match self.archive {
                 Some(false) => None,
                 _ => self.archive_after.unwrap_or(default.archive_after),
@@ -304,6 +319,7 @@ impl Settings {
                 Some(false) => None,
                 _ => self.retain_for.unwrap_or(default.retain_for),
             },
+            retain_bodies_for: self.retain_bodies_for.flatten().filter(|_| self.retain != Some(false)),
             retain_bytes: self.retain_bytes.filter(|_| self.retain != Some(false)),
             keep_free_bytes: match self.retain {
                 Some(false) => 0,
@@ -380,7 +396,9 @@ impl Settings {
             "archive" | "retain" | "budgets" => "true".to_owned(),
             "archive_after" => or_never(options.archive_after),
             "retain_for" => or_never(options.retain_for),
-            "retain_bytes" => "no limit".to_owned(),
+            "retain_bodies_for" => or_never(options.retain_bodies_for),
+            "retain_bytes" | "maintain_bytes_per_second" => "no limit".to_owned(),
+            "maintain_cpu_share" => options.maintain_cpu_share.to_string(),
             "keep_free_bytes" => ui::size(options.keep_free_bytes),
             "tokens_per_hour" => "as defined: 50,000 in a new store".to_owned(),
             "tokens_per_day" => "as defined: 500,000 in a new store".to_owned(),
@@ -416,7 +434,7 @@ fn durability(text: &str) -> Option<Durability> {
 }
 
 /// A number of bytes: `64MiB`, `1 GiB`, `500MB`, `4096`.
-fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);

@@ -136,6 +136,14 @@ impl Progress {
         }
     }
 
+    /// Names what is under way.
+    pub(crate) fn name(&mut self, label: &str) {
+        self.label = visible(label);
+        if let Some(bar) = &self.bar {
+            bar.set_prefix(self.label.clone());
+        }
+    }
+
     /// Says how far the work is: bytes done of all, where all is known, and rows, where there are some.
     pub(crate) fn bytes(&mut self, done: u64, all: Option<u64>, rows: Option<u64>) {
         let elapsed = self.started.elapsed();

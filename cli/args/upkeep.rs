@@ -16,6 +16,12 @@ pub(crate) struct Maintain {
     /// Say what would be done and why, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Read and write no more than so many bytes a second, such as 8MiB
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) bytes_per_second: Option<String>,
+    /// Work for no more than this share of the time, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) cpu_share: Option<u8>,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,11 @@
 //! `logq maintain`: one full round of upkeep, or what it would do and why.
 
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use logq_engine::{
-    Comparison, Forget, Forgotten, Gap, Literal, Options, Predicate, RetentionRule, Store, Test, Upkeep,
-    UpkeepKind, UpkeepStep,
+    Comparison, Forget, Forgotten, Gap, Literal, Options, Predicate, RetentionRule, Round, Store, Test,
+    Upkeep, UpkeepKind, UpkeepProgress, UpkeepStep,
 };
 use logq_query::{Query, Session};
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ use super::check::damage;
 use crate::args::{Maintain, Output};
 use crate::config::Config;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::settings::Retention;
-use crate::ui;
+use crate::settings::{self, Retention};
+use crate::{interrupt, ui};
 
 /// How the report of upkeep is written.
 #[derive(Clone, Copy, Debug)]
@@ -41,18 +41,97 @@ impl Shown {
 /// Does one round; a dry run opens the store for reading.
 pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
     let format = Shown::of(config, "maintain")?;
-    let options = Options { create: false, maintain: false, read_only: args.dry_run, ..config.options()? };
+    let mut options =
+        Options { create: false, maintain: false, read_only: args.dry_run, ..config.options()? };
+    if let Some(text) = &args.bytes_per_second {
+        let wrong = || Failure::bad(format!("--bytes-per-second is no size such as 8MiB: `{text}`"));
+        options.maintain_bytes_per_second = Some(settings::size(text).ok_or_else(wrong)?);
+    }
+    options.maintain_cpu_share = args.cpu_share.unwrap_or(options.maintain_cpu_share);
     let store = Store::open(config.store()?, options.clone())?;
-    let now = config.now()?.unwrap_or_else(|| store.now());
-    let upkeep = if args.dry_run { store.plan_upkeep(now)? } else { store.maintain(now)? };
+    let said = config.now()?;
+    let now = said.unwrap_or_else(|| store.now());
+    let upkeep = match (args.dry_run, said) {
+        (true, Some(now)) => store.plan_upkeep(now)?,
+        (true, None) => store.plan_upkeep_by_clock()?,
+        (false, _) => round(&store, said)?,
+    };
+    if upkeep.cancelled {
+        return stopped(config, format, &store, &upkeep, now);
+    }
     if !args.dry_run {
         config.file()?.define_budgets(&store.budgets())?;
         super::budget::deliver_after(config);
     }
-    let dropped = drop_by_rules(config, &store, now, args.dry_run)?;
+    warn_of_clock(
+        config,
+        &upkeep,
+        !config.file()?.retention().is_empty()
+            || options.retain_for.is_some()
+            || options.retain_bodies_for.is_some(),
+    )?;
+    let dropped = match upkeep.held {
+        Some(_) => Vec::new(),
+        None => drop_by_rules(config, &store, now, args.dry_run)?,
+    };
     let summary = dropped.iter().map(Dropped::line).collect::<String>()
         + &summary(&upkeep, dropped.len(), args.dry_run);
     show(config, format, &upkeep, &summary, args.dry_run.then_some(&options), &dropped)
+}
+
+/// One round, with progress on a terminal; an interrupt ends it in order.
+fn round(store: &Store, now: Option<i64>) -> Outcome<Upkeep> {
+    let asked = interrupt::flag()?;
+    let mut progress = ui::Progress::since("maintain", Instant::now());
+    let mut watch = |at: UpkeepProgress| {
+        progress.name(&format!("step {} of {}", at.steps_done.saturating_add(1).min(at.steps), at.steps));
+        progress.bytes(at.bytes_done, Some(at.bytes), None);
+    };
+    Ok(store.maintain_with(Round { now, cancel: Some(&asked), watch: Some(&mut watch) })?)
+}
+
+/// Says what was done before somebody ended the round, and what is left.
+fn stopped(config: &Config, format: Shown, store: &Store, upkeep: &Upkeep, now: i64) -> Outcome {
+    let left = store.plan_upkeep(now)?;
+    let count = |steps: &[UpkeepStep]| u64::try_from(steps.len()).unwrap_or(u64::MAX);
+    let bytes = left.steps.iter().map(|step| step.bytes_before).fold(0, u64::saturating_add);
+    let summary = format!(
+        "stopped: {} done; {} left, {}, for the next round\n",
+        ui::count(count(&upkeep.steps), "step"),
+        ui::count(count(&left.steps), "step"),
+        ui::size(bytes)
+    );
+    show(config, format, upkeep, &summary, None, &[])?;
+    Ok(Exit::No)
+}
+
+/// Says when the clock is not believed, and when it was wrong before.
+fn warn_of_clock(config: &Config, upkeep: &Upkeep, by_age: bool) -> Outcome<()> {
+    let zone = config.zone()?;
+    let time = |ns: i64| {
+        let at = jiff::Timestamp::from_nanosecond(i128::from(ns));
+        at.map_or_else(
+            |_| ns.to_string(),
+            |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
+        )
+    };
+    if let Some(held) = upkeep.held.filter(|_| by_age) {
+        config.ui.warn(&format!(
+            "the clock says {}, and the last time that the store knows is {}: what goes by age waits until {}. If the clock is \
+             right, `logq --now TIME maintain` with that time does not wait",
+            time(held.now),
+            time(held.known),
+            time(held.until)
+        ));
+    }
+    if upkeep.ahead != 0 {
+        config.ui.warn(&format!(
+            "{} with records that arrived after now: the clock was ahead then, or is behind now; what goes by age counts from \
+             that arrival",
+            ui::count(upkeep.ahead, "segment")
+        ));
+    }
+    Ok(())
 }
 
 /// What a rule of `logq.toml` removes, or would remove.
@@ -146,6 +225,7 @@ fn word(kind: UpkeepKind) -> &'static str {
         UpkeepKind::Seal => "seal",
         UpkeepKind::Merge => "merge",
         UpkeepKind::Roll => "roll",
+        UpkeepKind::Bodies => "bodies",
         UpkeepKind::Expire(_) => "expire",
     }
 }
@@ -159,6 +239,12 @@ fn why(kind: UpkeepKind, options: &Options) -> String {
         UpkeepKind::Seal => "no writer fills these files any more".into(),
         UpkeepKind::Merge => "small segments are slower to read than large ones".into(),
         UpkeepKind::Roll => format!("the youngest record arrived over {} ago", span(options.archive_after)),
+        UpkeepKind::Bodies => {
+            let limit = span(options.retain_bodies_for);
+            format!(
+                "retain_bodies_for: prompts and responses go, as the youngest record arrived over {limit} ago"
+            )
+        }
         UpkeepKind::Expire(RetentionRule::Age) => {
             format!("retain_for: the youngest record arrived over {} ago", span(options.retain_for))
         }
@@ -215,5 +301,5 @@ fn as_json(upkeep: &Upkeep, planned: Option<&Options>, dropped: &[Dropped]) -> V
         .chain(dropped.iter().map(Dropped::as_json))
         .collect();
     let places: Vec<Value> = upkeep.damage.iter().map(damage).collect();
-    json!({"dry_run": planned.is_some(), "steps": steps, "unsealed": upkeep.unsealed, "damage": places})
+    json!({"dry_run": planned.is_some(), "cancelled": upkeep.cancelled, "steps": steps, "unsealed": upkeep.unsealed, "damage": places})
 }

@@ -1,5 +1,6 @@
 //! What every handle of one open store shares: where it is, its options, and the manifest as last read.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -17,6 +18,8 @@ pub(crate) struct Core {
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
     manifest: Mutex<Manifest>,
+    /// Segments that are known to have no prompts and responses. They never change, and no number is used twice.
+    bodiless: Mutex<HashSet<u64>>,
     /// Why the store takes no more records.
     poisoned: OnceLock<String>,
 }
@@ -39,7 +42,14 @@ impl Core {
             check_support(&*vfs, dir)?;
         }
         let manifest = Mutex::new(Manifest::load(&*vfs, dir)?);
-        Ok(Self { vfs, dir: dir.into(), options, manifest, poisoned: OnceLock::new() })
+        Ok(Self {
+            vfs,
+            dir: dir.into(),
+            options,
+            manifest,
+            bodiless: Mutex::default(),
+            poisoned: OnceLock::new(),
+        })
     }
 
     /// The manifest as it is now.
@@ -54,6 +64,16 @@ impl Core {
         let edited = Manifest::commit(&*self.vfs, &self.dir, ops)?;
         *self.manifest.lock().unwrap_or_else(PoisonError::into_inner) = edited;
         Ok(())
+    }
+
+    /// Whether a segment is known to have no prompts and responses.
+    pub(crate) fn is_bodiless(&self, id: u64) -> bool {
+        self.bodiless.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// Remembers that a segment has none.
+    pub(crate) fn note_bodiless(&self, id: u64) {
+        self.bodiless.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     pub(crate) fn store_id(&self) -> Result<u128> {

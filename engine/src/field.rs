@@ -72,6 +72,12 @@ pub(crate) fn is_body(number: u8) -> bool {
     matches!(number, 23 | 24)
 }
 
+/// Whether a field is a body, or nested in one.
+pub(crate) fn is_body_name(name: &str) -> bool {
+    let first = name.split_once('.').map_or(name, |(first, _)| first);
+    number(first).is_some_and(is_body)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +89,9 @@ mod tests {
             assert_eq!(number(text), Some(known));
             assert_eq!(name(u32::from(known)), Some(text));
         }
+        let bodies = ["prompt", "response", "prompt.system", "response.choices.text"];
+        let others = ["prompt_tokens", "message", "_prompt", "promptly", "my.prompt", "message.prompt", ""];
+        assert!(bodies.into_iter().all(is_body_name) && !others.into_iter().any(is_body_name));
         assert_eq!(number("_level"), Some(ORIGINAL_LEVEL));
         assert_eq!(number("_flags"), Some(FLAGS));
     }

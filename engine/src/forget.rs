@@ -20,7 +20,7 @@ use crate::format::manifest::Place;
 use crate::format::name::{FileName, IMPORTS_DIR, QUARANTINE_DIR};
 use crate::gap::Gap;
 use crate::io::OpenMode;
-use crate::maintenance::{Maintenance, Removal};
+use crate::maintenance::{Guide, Maintenance, Removal};
 use crate::predicate::{Comparison, Literal, Predicate, Test};
 use crate::record_id::RecordId;
 use crate::scan::{Part, Scan, TimeRange};
@@ -106,7 +106,8 @@ pub(crate) fn plan(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgot
 /// Removes what matches.
 pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgotten> {
     let cancel = AtomicBool::new(false);
-    let Some(mut maintenance) = Maintenance::begin(core, &cancel, true)? else {
+    let guide = Guide::free(core, &cancel);
+    let Some(mut maintenance) = Maintenance::begin(core, &guide, true)? else {
         return Err(Error::new(ErrorKind::Locked, "another process maintains the store").at(&core.dir));
     };
     maintenance.seal_all()?;
@@ -130,7 +131,7 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgo
             continue;
         }
         let file = segment.footer.place().file().relative();
-        let removal = Removal { rows: &rows, import: forget.import };
+        let removal = Removal { rows: &rows, import: forget.import, bodies: false };
         match maintenance.remove(segment.footer.id, removal)? {
             Ok(bytes) => {
                 done.bytes_before += segment.size();

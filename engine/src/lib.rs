@@ -65,7 +65,7 @@ pub use gap::Gap;
 pub use health::{Files, Health};
 pub use io::Space;
 pub use level::Level;
-pub use maintenance::{Rule as RetentionRule, Upkeep, UpkeepKind, UpkeepStep};
+pub use maintenance::{Held, Round, Rule as RetentionRule, Upkeep, UpkeepKind, UpkeepProgress, UpkeepStep};
 pub use options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX, FILE_SIZE, Options};
 pub use packer::{Packed, Packer};
 pub use predicate::{Comparison, Literal, Predicate, Test};

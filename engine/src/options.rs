@@ -34,6 +34,9 @@ const FILE_SIZE_MIN: u64 = 16 << 10;
 /// Frame headers store an offset in 32 bits of 8-byte units; 1 GiB leaves room.
 const FILE_SIZE_MAX: u64 = 1 << 30;
 
+/// A round that is slower would hold the lock of maintenance for days.
+const MAINTAIN_RATE_MIN: u64 = 64 << 10;
+
 /// How to open a store. `Options::default()` suits most programs.
 ///
 /// ```
@@ -60,11 +63,21 @@ pub struct Options {
     /// Whether a process that has a writer open for a while seals and merges in the background. Default:
     /// true.
     pub maintain: bool,
+    /// Bytes that a round of maintenance reads and writes a second, about, at least 64 KiB; it rests when it was faster, but
+    /// not while writers are about to wait for room. Sealing that somebody waits for is not held back. `None`: no limit.
+    /// Default: `None`.
+    pub maintain_bytes_per_second: Option<u64>,
+    /// Percent of the time that a round of maintenance works, 1 to 100; it rests for the others. The columns of a block are
+    /// encoded on all cores at once, so the share of one core may be more. Default: 100.
+    pub maintain_cpu_share: u8,
     /// Segments whose youngest arrival is so long ago are rolled into the archive; `None`: never. Default:
     /// 7 days.
     pub archive_after: Option<Duration>,
     /// Segments whose youngest arrival is so long ago are deleted; `None`: never. Default: `None`.
     pub retain_for: Option<Duration>,
+    /// Prompts and responses of segments whose youngest arrival is so long ago are dropped; the events stay, with the word
+    /// `body_dropped` in `_flags`. `None`: never. Default: `None`.
+    pub retain_bodies_for: Option<Duration>,
     /// Bytes that the files of the store may take: beyond, the segments whose youngest record arrived first are deleted, one by one;
     /// `None`: no limit. Whole segments go, and the one whose records arrived last stays, so that the store may take more by up to a
     /// segment; records that are not sealed yet count and are not deleted. Default: `None`.
@@ -91,8 +104,11 @@ impl Default for Options {
             seal_after: Duration::from_mins(10),
             unsealed_max: 1 << 30,
             maintain: true,
+            maintain_bytes_per_second: None,
+            maintain_cpu_share: 100,
             archive_after: Some(Duration::from_hours(7 * 24)),
             retain_for: None,
+            retain_bodies_for: None,
             retain_bytes: None,
             keep_free_bytes: 0,
             word_index_min: 65_536,
@@ -103,6 +119,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether anything goes by age.
+    pub(crate) fn deletes_by_age(&self) -> bool {
+        self.retain_for.is_some() || self.retain_bodies_for.is_some()
+    }
+
     /// Checks that every option is in its range.
     ///
     /// # Errors
@@ -116,6 +137,12 @@ impl Options {
             && (every < Duration::from_millis(1) || Duration::from_hours(1) < every)
         {
             return invalid("the interval of Durability::Interval must be 1 ms to 1 h");
+        }
+        if self.maintain_bytes_per_second.is_some_and(|rate| rate < MAINTAIN_RATE_MIN) {
+            return invalid("maintain_bytes_per_second must be 64 KiB at least");
+        }
+        if !(1..=100).contains(&self.maintain_cpu_share) {
+            return invalid("maintain_cpu_share must be 1 to 100");
         }
         if self.unsealed_max < self.file_size {
             return invalid("unsealed_max must hold at least one file");
@@ -138,6 +165,11 @@ mod tests {
         assert!(check(Options { file_size: FILE_SIZE_MAX, ..base() }));
         assert!(!check(Options { file_size: FILE_SIZE_MAX + 1, ..base() }));
         assert!(!check(Options { unsealed_max: base().file_size - 1, ..base() }));
+        let rate = |rate| Options { maintain_bytes_per_second: Some(rate), ..base() };
+        assert!(check(rate(MAINTAIN_RATE_MIN)) && !check(rate(MAINTAIN_RATE_MIN - 1)));
+        for (share, good) in [(0, false), (1, true), (100, true), (101, false)] {
+            assert_eq!(check(Options { maintain_cpu_share: share, ..base() }), good, "{share} percent");
+        }
         for (every, good) in [(0, false), (1, true), (3_600_000, true), (3_600_001, false)] {
             let durability = Durability::Interval(Duration::from_millis(every));
             assert_eq!(check(Options { durability, ..base() }), good, "{every} ms");

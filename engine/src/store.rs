@@ -15,7 +15,7 @@ use crate::health::{self, Health};
 use crate::io::disk::Disk;
 use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::maintenance::keeper::Keeper;
-use crate::maintenance::{self, Upkeep};
+use crate::maintenance::{self, Round, Upkeep};
 use crate::options::{Durability, Options};
 use crate::snapshot::{Cache, Snapshot};
 use crate::writer::Writer;
@@ -165,9 +165,48 @@ impl Store {
     /// nanoseconds since 1970. Waits for another process that maintains the store.
     ///
     /// # Errors
-    /// As [`Store::seal`].
+    /// As [`Store::seal`]. What cannot be done holds up nothing else: the round goes on, and ends with the first error.
     pub fn maintain(&self, now: i64) -> Result<Upkeep> {
-        maintenance::maintain(&self.core, now)
+        self.maintain_with(Round { now: Some(now), ..Round::default() })
+    }
+
+    /// As [`Store::maintain`], by the clock of the machine, which is not believed at once when it jumped: see
+    /// [`Upkeep::held`].
+    ///
+    /// # Errors
+    /// As [`Store::maintain`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// store.writer()?.append(&Event::system("startup", "Autonomous system started"))?;
+    /// assert_eq!(store.maintain_by_clock()?.held, None);
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn maintain_by_clock(&self) -> Result<Upkeep> {
+        self.maintain_with(Round::default())
+    }
+
+    /// A round of maintenance that can be ended and watched, see [`Round`]. It goes as fast as
+    /// [`Options::maintain_bytes_per_second`] and [`Options::maintain_cpu_share`] allow.
+    ///
+    /// # Errors
+    /// As [`Store::maintain`]. That it was ended is no error: see [`Upkeep::cancelled`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, Round, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// store.writer()?.append(&Event::system("startup", "Autonomous system started"))?;
+    /// let mut steps = 0;
+    /// let mut watch = |at: logq_engine::UpkeepProgress| steps = at.steps_done;
+    /// let done = store.maintain_with(Round { watch: Some(&mut watch), ..Round::default() })?;
+    /// assert_eq!((done.cancelled, steps), (false, 1));
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn maintain_with(&self, round: Round<'_>) -> Result<Upkeep> {
+        maintenance::maintain(&self.core, round)
     }
 
     /// What [`Store::maintain`] would do first: the steps that what is there now asks for, without doing
@@ -176,7 +215,15 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn plan_upkeep(&self, now: i64) -> Result<Upkeep> {
-        maintenance::plan(&self.core, now)
+        maintenance::plan(&self.core, Some(now))
+    }
+
+    /// What [`Store::maintain_by_clock`] would do first.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn plan_upkeep_by_clock(&self) -> Result<Upkeep> {
+        maintenance::plan(&self.core, None)
     }
 
     /// Makes a backup in the folder `dest`, which may hold earlier ones of this store: what was appended before the call, by

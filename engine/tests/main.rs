@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod budgets_crash;
 #[cfg(test)]
 mod budgets_time;
+#[cfg(test)]
+mod circumstances;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
@@ -18,6 +22,8 @@ mod forget;
 mod golden;
 #[cfg(test)]
 mod outbox;
+#[cfg(test)]
+mod polite;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]

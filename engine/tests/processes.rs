@@ -56,6 +56,7 @@ fn child() {
     let store = Store::open(&dir, options()).unwrap();
     match role.strip_prefix("write ") {
         Some(writer) => write_until_killed(&store, writer.parse().unwrap()),
+        None if role == "maintain" => maintain_until_told(&store),
         None => read_until_told(&store),
     }
 }
@@ -79,6 +80,42 @@ fn write_until_killed(store: &Store, writer: i64) {
         writeln!(out, "ack {} {count} {id}", writer * 1_000_000 + n).unwrap();
         n += count;
     }
+}
+
+/// One round after the other, a week later each time, until standard input ends.
+fn maintain_until_told(store: &Store) {
+    let (told, end) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let _end = std::io::stdin().read_line(&mut String::new());
+        drop(told);
+    });
+    while end.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+        store.maintain(store.now() + 8 * 86_400_000_000_000).unwrap();
+    }
+    println!("rounds done");
+}
+
+#[test]
+fn two_processes_that_maintain_beside_a_writer_lose_and_double_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    let maintainers: Vec<_> = (0..2).map(|_| spawn("maintain", dir.path())).collect();
+    for round in 0..20_i64 {
+        let log = store.writer_with(Durability::Buffered).unwrap();
+        for n in 0..300 {
+            log.append(&Event::new().field("n", round * 300 + n).message(&"x".repeat(200))).unwrap();
+        }
+        log.close().unwrap();
+    }
+    for mut child in maintainers {
+        drop(child.stdin.take());
+        let out = child.wait_with_output().unwrap();
+        assert!(String::from_utf8_lossy(&out.stdout).contains("rounds done"), "{out:?}");
+    }
+    let mut found = numbers(&rows(&store));
+    found.sort_unstable();
+    assert_eq!(found, (0..6000).collect::<Vec<_>>());
+    assert_eq!(store.check_deep().unwrap().damage, []);
 }
 
 /// Takes snapshots until standard input ends. Each must hold all of the one before, in dense runs.

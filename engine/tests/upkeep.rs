@@ -13,12 +13,12 @@ use crate::crash::{DIR, Told, go_on, open, states, verify};
 use crate::support::{numbers, read, rows};
 
 /// A week and a day after the clock of the simulated machine.
-fn later(store: &Store) -> i64 {
+pub(crate) fn later(store: &Store) -> i64 {
     store.now() + 8 * 86_400_000_000_000
 }
 
 /// Appends and maintains in turns: seals, rolls into the archive, merges there, seals again.
-fn workload(disk: &SimDisk, told: &mut Told) -> Result<Vec<UpkeepKind>, Error> {
+pub(crate) fn workload(disk: &SimDisk, told: &mut Told) -> Result<Vec<UpkeepKind>, Error> {
     let store = open(disk)?;
     let log = store.writer_with(Durability::Synced)?;
     let mut kinds = Vec::new();
@@ -46,7 +46,7 @@ fn workload(disk: &SimDisk, told: &mut Told) -> Result<Vec<UpkeepKind>, Error> {
 }
 
 /// The records that are there after the manifest was lost.
-fn without_manifest(image: &SimDisk, told: &Told, context: &str) {
+pub(crate) fn without_manifest(image: &SimDisk, told: &Told, context: &str) {
     let machine = image.crash(&Keep::Everything);
     machine.corrupt(&Path::new(DIR).join("MANIFEST"), 0..48, |bytes| bytes.fill(0xFF));
     let store = match open(&machine) {
@@ -66,7 +66,7 @@ fn without_manifest(image: &SimDisk, told: &Told, context: &str) {
     }
 }
 
-fn maintain_again(image: &SimDisk, told: &Told, context: &str) {
+pub(crate) fn maintain_again(image: &SimDisk, told: &Told, context: &str) {
     let context = format!("{context}, and then maintained");
     let Ok(store) = open(image) else { return };
     store.maintain(later(&store)).unwrap_or_else(|error| panic!("{context}: {error}"));

@@ -223,3 +223,39 @@ fn a_file_that_cannot_be_heeded_stops_what_would_not_heed_it() {
     }
     assert!(!place.store().join("MANIFEST").exists(), "nothing was made");
 }
+
+#[test]
+fn prompts_and_responses_go_on_a_clock_of_their_own_and_the_events_stay() {
+    let place = settled("retain_bodies_for = \"7d\"\n");
+    let chat =
+        ["append", "kind=ai", "model=llama3.2", "prompt_tokens=12", "prompt=tell me a secret", "response=no"];
+    place.run(chat).good();
+    place.run(["append", "message=hello"]).good();
+    place.run(["seal"]).good();
+    let plan = place.run(["--now", "2100-01-01", "maintain", "--dry-run", "-o", "json"]).good().json();
+    let step = &plan["steps"][0];
+    assert_eq!((&step["step"], &step["records"]), (&"bodies".into(), &1.into()), "{plan}");
+    assert!(
+        step["why"].as_str().unwrap().starts_with("retain_bodies_for: prompts and responses go"),
+        "{plan}"
+    );
+    assert_eq!(place.json("events where prompt contains secret | stats count")["rows"][0]["count"], 1);
+    let done = place.run(["--now", "2100-01-01", "maintain"]).good();
+    assert!(done.out.contains("bodies 1 record, "), "{}", done.out);
+    let row = place.json("events where kind = ai")["rows"][0].clone();
+    assert_eq!(
+        (&row["prompt"], &row["response"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null),
+        "{row}"
+    );
+    let kept =
+        place.json("events where _flags contains body_dropped | keep model, prompt_tokens")["rows"].clone();
+    assert_eq!(kept.as_array().map(Vec::len), Some(1), "{kept}");
+    assert_eq!((&kept[0]["model"], &kept[0]["prompt_tokens"]), (&"llama3.2".into(), &12.into()), "{kept}");
+    assert!(place.run(["check", "--deep"]).good().out.contains("no damage"));
+    // `retain = false` switches it off, too.
+    let place = settled("retain = false\nretain_bodies_for = \"7d\"\narchive = false\n");
+    place.run(chat).good();
+    place.run(["seal"]).good();
+    assert!(place.run(["--now", "2100-01-01", "maintain"]).good().out.starts_with("nothing to do"));
+}

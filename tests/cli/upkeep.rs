@@ -193,3 +193,38 @@ fn a_dump_goes_on_behind_damage() {
     assert!(ran.out.contains("DAMAGED: the payload of this frame"), "{}", ran.out);
     assert!(ran.out.contains("needle1") && ran.out.contains("needle5"), "{}", ran.out);
 }
+
+#[test]
+fn an_interrupt_ends_a_round_in_order_and_the_next_one_finishes() {
+    let place = filled();
+    // It works for a hundredth of the time, so it would take minutes.
+    let slow = ["maintain", "--bytes-per-second", "64KiB", "--cpu-share", "1"];
+    place.run(["maintain", "--bytes-per-second", "1KiB"]).ends(2, "maintain_bytes_per_second");
+    place.run(["maintain", "--cpu-share", "0"]).ends(2, "--cpu-share");
+    place.run(["maintain", "--bytes-per-second", "much"]).ends(2, "no size");
+    let noise = |n: u64| n.wrapping_mul(0x5851_f42d_4c95_7f2d).to_string();
+    let text = |n: u64| (0..100).map(|at| noise(n * 100 + at)).collect::<String>();
+    let lines: String = (0..400).map(|n| format!("{{\"n\":{n},\"message\":\"{}\"}}\n", text(n))).collect();
+    place.run_with(["append", "-"], lines.as_bytes()).good();
+    let mut child = place.command(slow).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = || {
+        fs::read_dir(place.store().join("segments")).is_ok_and(|mut names| {
+            names.any(|name| name.unwrap().path().extension().is_some_and(|kind| kind == "new"))
+        })
+    };
+    while !begun() {
+        assert!(child.try_wait().unwrap().is_none(), "the round ended by itself");
+        std::thread::yield_now();
+    }
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ran = child.wait_with_output().unwrap();
+    let out = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{out}");
+    assert!(out.starts_with("stopped: 0 steps done; 1 step left, "), "{out}");
+    assert!(!begun(), "nothing is left of the step");
+    let done = place.run(["maintain"]).good();
+    assert!(done.out.contains("1 step done; 0 unsealed records"), "{}", done.out);
+    assert_eq!(place.count(), 406);
+    place.run(["check", "--deep"]).good();
+}

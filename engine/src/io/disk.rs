@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, PosixFadviseAdvice};
@@ -166,6 +166,15 @@ impl Vfs for Disk {
     #[expect(clippy::disallowed_methods, reason = "this is the one door through which the time comes")]
     fn now(&self) -> i64 {
         nanoseconds(SystemTime::now())
+    }
+
+    fn ticks(&self) -> u64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn wait(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 
     fn random(&self) -> u64 {

@@ -14,6 +14,7 @@ pub mod sim;
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// How [`Vfs::open`] opens a file. No mode follows a symbolic link at the last component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,10 @@ pub trait Vfs: Send + Sync + Debug {
     fn space(&self, path: &Path) -> io::Result<Space>;
     /// Wall clock: nanoseconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> i64;
+    /// A clock that nobody sets: nanoseconds since some moment of this process.
+    fn ticks(&self) -> u64;
+    /// Lets so much of that time go by.
+    fn wait(&self, time: Duration);
     /// A random number for salts and identities.
     fn random(&self) -> u64;
     /// Names this boot of the machine; another boot has another name.

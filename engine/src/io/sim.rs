@@ -28,6 +28,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use self::content::size_of;
 use self::machine::{Machine, Process};
@@ -37,6 +38,8 @@ use super::{File, LockKind, OpenMode, ReadMap, Space, Stat, Support, Vfs, WriteM
 pub const EIO: i32 = nix::libc::EIO;
 /// The error number of a full disk.
 pub const ENOSPC: i32 = nix::libc::ENOSPC;
+/// The error number of a file system that is mounted for reading.
+pub const EROFS: i32 = nix::libc::EROFS;
 const EBADF: i32 = nix::libc::EBADF;
 
 /// A kind of operation, for fault plans.
@@ -273,9 +276,19 @@ impl SimDisk {
         self.machine().support = support;
     }
 
+    /// Makes a folder another file system: no file is renamed into it or out of it.
+    pub fn mount(&self, folder: &Path) {
+        self.machine().mounts.push(folder.to_path_buf());
+    }
+
     /// Sets the wall clock to nanoseconds since 1970.
     pub fn set_clock(&self, now: i64) {
         self.machine().now = now;
+    }
+
+    /// Lets work take time, of the clock that nobody sets: each write to a file takes so many nanoseconds a byte.
+    pub fn set_write_time(&self, nanoseconds_per_byte: u64) {
+        self.machine().write_time = nanoseconds_per_byte;
     }
 
     /// Moves the wall clock, back too.
@@ -387,6 +400,18 @@ impl Vfs for SimDisk {
         let mut machine = self.machine();
         machine.now = machine.now.saturating_add(1_000);
         machine.now
+    }
+
+    fn ticks(&self) -> u64 {
+        self.machine().ticks
+    }
+
+    /// Takes no time, but both clocks go on.
+    fn wait(&self, time: Duration) {
+        let mut machine = self.machine();
+        let passed = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        machine.ticks = machine.ticks.saturating_add(passed);
+        machine.now = machine.now.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
     }
 
     fn random(&self) -> u64 {

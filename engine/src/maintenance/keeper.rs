@@ -9,12 +9,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Maintenance;
 use super::plan::Extent;
+use super::{Guide, Maintenance};
 use crate::core::Core;
 
 /// How often the keeper looks around.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long it waits at most when rounds fail: twice as long after each.
+const EVERY_MAX: Duration = Duration::from_mins(5);
 
 /// Keeps a store in order until dropped.
 #[derive(Debug)]
@@ -45,12 +47,20 @@ impl Keeper {
         }
         let (core, signal) = (Arc::clone(&self.core), Arc::clone(&self.signal));
         let run = move || {
-            while !signal.wait() {
+            let mut pause = EVERY;
+            let mut failures = 0_u32;
+            while !signal.wait(pause) {
+                pause = EVERY;
                 // What went wrong goes wrong again in `logq maintain`, which reports it.
+                let guide = Guide::paced(&core, &signal.cancel, None);
                 if Maintenance::has_work(&core).unwrap_or(false)
-                    && let Ok(Some(maintenance)) = Maintenance::begin(&core, &signal.cancel, false)
+                    && let Ok(Some(maintenance)) = Maintenance::begin(&core, &guide, false)
+                    && maintenance.run(Extent::Background, None).is_err()
                 {
-                    drop(maintenance.run(Extent::Background, core.vfs.now()));
+                    failures = failures.saturating_add(1);
+                    pause = EVERY.saturating_mul(1 << failures.min(16)).min(EVERY_MAX);
+                } else {
+                    failures = 0;
                 }
             }
         };
@@ -60,9 +70,9 @@ impl Keeper {
 
 impl Signal {
     /// Waits for the next look around; `true` when there is none.
-    fn wait(&self) -> bool {
+    fn wait(&self, pause: Duration) -> bool {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(stop, EVERY, |stop| !*stop);
+        let waited = self.changed.wait_timeout_while(stop, pause, |stop| !*stop);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -6,26 +6,40 @@
 //! the place of what they were made of; only then are the old files unlinked. A crash anywhere leaves
 //! either the old files or the new ones in the manifest, and what is left over besides goes when
 //! maintenance next begins.
+//!
+//! What cannot be done, since the archive is mounted for reading or the disk is full, holds up nothing else: the round goes
+//! on and ends with the first such error.
 
+mod bodies;
+mod clock;
+mod frames;
+mod guide;
 pub(crate) mod keeper;
 mod plan;
 mod rewrite;
 mod sweep;
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
+pub use self::clock::Held;
+use self::clock::Note;
+pub(crate) use self::guide::Guide;
+pub use self::guide::{Round, UpkeepProgress};
 pub use self::plan::Rule;
-use self::plan::{Extent, Job};
+use self::plan::{Extent, Facts, Job};
 pub(crate) use self::rewrite::Removal;
 use self::rewrite::{Attempt, Made, Step, Stopped, Target};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::SourceId;
-use crate::format::manifest::{Op, Place};
-use crate::format::name::{FileName, SEGMENTS_DIR};
+use crate::format::manifest::{Op, Place, SegmentEntry};
+use crate::format::name::{DAY_NS, FileName, SEGMENTS_DIR};
 use crate::gap::Gap;
 use crate::io::{File, LockKind, OpenMode};
 use crate::manifest::{FileEntry, State};
+use crate::segment::sealed::build::Unfinished;
 use crate::slot;
 
 /// What maintenance did, or would do.
@@ -37,6 +51,13 @@ pub struct Upkeep {
     pub unsealed: u64,
     /// Segments that could not be read whole and were left as they are.
     pub damage: Vec<Gap>,
+    /// Deletions by age wait, since the clock of the machine jumped ahead.
+    pub held: Option<Held>,
+    /// Segments with records that arrived over a day after what the clock says: the clock was ahead then, or is behind now.
+    /// They grow old from that arrival on, so what goes by age stays longer.
+    pub ahead: u64,
+    /// Whether somebody ended the round: steps are left.
+    pub cancelled: bool,
 }
 
 /// What a step of maintenance does.
@@ -48,6 +69,8 @@ pub enum UpkeepKind {
     Merge,
     /// Segments become segments of the archive.
     Roll,
+    /// A segment is made anew without its prompts and responses, which are older than [`Options::retain_bodies_for`].
+    Bodies,
     /// A segment goes, since this rule says so.
     Expire(Rule),
 }
@@ -61,7 +84,7 @@ pub struct UpkeepStep {
     pub inputs: Vec<String>,
     /// The files that it made; of a step that was only planned, none.
     pub outputs: Vec<String>,
-    /// Records in the inputs, at most.
+    /// Records in the inputs, at most; of [`UpkeepKind::Bodies`] those that have a prompt or a response.
     pub records: u64,
     /// Bytes of the inputs.
     pub bytes_before: u64,
@@ -81,20 +104,26 @@ enum Grace {
 /// The right to maintain a store, until dropped.
 pub(crate) struct Maintenance<'c> {
     core: &'c Core,
-    cancel: &'c AtomicBool,
+    guide: &'c Guide<'c>,
     /// Segments that cannot be read.
     skip: Vec<u64>,
     /// Files that were unlinked, which the manifest is told with its next edit.
     gone: Vec<Place>,
     /// Bytes that the disk lacks, less those of segments that went for it.
     short: u64,
+    /// Whether sealing failed in this round.
+    unsealable: bool,
+    /// The first error of what holds up nothing else.
+    trouble: Option<Error>,
+    /// What the last round knew of the clock.
+    note: Option<Note>,
     report: Upkeep,
-    _lock: Box<dyn File>,
+    lock: Box<dyn File>,
 }
 
 impl<'c> Maintenance<'c> {
     /// Takes the lock, if nobody has it; or waits for it.
-    pub(crate) fn begin(core: &'c Core, cancel: &'c AtomicBool, wait: bool) -> Result<Option<Self>> {
+    pub(crate) fn begin(core: &'c Core, guide: &'c Guide<'c>, wait: bool) -> Result<Option<Self>> {
         core.check_writable()?;
         let path = FileName::MaintenanceLock.path(&core.dir);
         let failed = |error| Error::io("the lock of maintenance cannot be taken", &path, error);
@@ -111,26 +140,71 @@ impl<'c> Maintenance<'c> {
             core.vfs.sync_dir(&core.dir).map_err(failed)?;
         }
         let report = Upkeep::default();
-        let mut maintenance =
-            Self { core, cancel, skip: Vec::new(), gone: Vec::new(), short: 0, report, _lock: file };
+        let mut maintenance = Self {
+            core,
+            guide,
+            skip: Vec::new(),
+            gone: Vec::new(),
+            short: 0,
+            unsealable: false,
+            trouble: None,
+            note: Note::read(core),
+            report,
+            lock: file,
+        };
         maintenance.sweep()?;
         maintenance.short = short(core, &core.manifest()?.state);
         Ok(Some(maintenance))
     }
 
-    /// Does all steps that there are; `now` is the clock of archiving and retention.
-    fn run(mut self, extent: Extent, now: i64) -> Result<Upkeep> {
+    /// Does all steps that there are; `now` is the clock of archiving and retention, the machine's if nobody says it.
+    fn run(mut self, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
+        if self.guide.is_watched() {
+            let planned = Self::dry_run(self.core, extent, now)?.steps;
+            self.guide.plan(planned.len() as u64, planned.iter().map(|step| step.bytes_before).sum());
+        }
         while self.step(extent, now)? {}
         self.tell_gone()?;
-        self.report.unsealed = unsealed(&self.core.manifest()?.state);
-        Ok(self.report)
+        let state = self.core.manifest()?.state;
+        self.report.unsealed = unsealed(&state);
+        self.report.ahead = ahead(&state, now.unwrap_or_else(|| self.core.vfs.now()));
+        match self.trouble.take() {
+            // Who seals to make room wants to hear of sealing.
+            Some(trouble) if extent != Extent::Seal => Err(trouble),
+            _ => Ok(self.report),
+        }
+    }
+
+    /// Whether deletions by age may go by the machine's clock.
+    fn trust(&mut self, state: &State, extent: Extent, now: i64) -> bool {
+        // In the background only where there is something that goes by age.
+        if extent == Extent::Seal || (extent == Extent::Background && !self.core.options.deletes_by_age()) {
+            return true;
+        }
+        let (note, held) = clock::judge(self.note, state, now);
+        if let Some(known) = note {
+            let written = known.write(self.note, &*self.lock, self.core);
+            match written {
+                Ok(()) => self.note = note,
+                // Doubt that cannot be noted stays, and nothing is deleted.
+                Err(_) if held.is_none() => {}
+                error => self.note(error),
+            }
+        }
+        self.report.held = held;
+        held.is_none()
     }
 
     /// Whether a background round would do anything, as far as one sees without the lock.
     fn has_work(core: &Core) -> Result<bool> {
         let state = core.manifest()?.state;
-        let next =
-            plan::next(&state, &core.options, Extent::Background, core.vfs.now(), &[], short(core, &state));
+        let now = core.vfs.now();
+        let by_age =
+            !core.options.deletes_by_age() || clock::judge(Note::read(core), &state, now).1.is_none();
+        let has_bodies = |id| bodies::has(core, &state, id);
+        let (skip, short) = (&[][..], short(core, &state));
+        let facts = Facts { now, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
+        let next = plan::next(&state, &core.options, Extent::Background, &facts);
         // A file that may have to be settled first is looked at too.
         let unsettled = |(&(slot, number), entry): (&(u32, u64), &FileEntry)| {
             let old = || slot::is_old(core, slot, number) && !slot::is_live(&*core.vfs, &core.dir, slot);
@@ -140,32 +214,45 @@ impl<'c> Maintenance<'c> {
     }
 
     /// Says which steps there would be.
-    fn dry_run(core: &Core, extent: Extent, now: i64) -> Result<Upkeep> {
+    fn dry_run(core: &Core, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
         let mut state = State::clone(&core.manifest()?.state);
         let mut report = Upkeep { unsealed: unsealed(&state), ..Upkeep::default() };
-        let mut short = short(core, &state);
-        while let Some(job) = plan::next(&state, &core.options, extent, now, &[], short) {
-            if let Job::Expire(..) = job {
-                short = short.saturating_sub(job.size(&state).1);
-            }
-            report.steps.push(describe(&job, &state));
-            report.unsealed -= if let Job::Seal(_) = job { job.size(&state).0 } else { 0 };
-            for place in job.inputs(&state) {
-                state.forget(place);
-            }
+        let clock = now.unwrap_or_else(|| core.vfs.now());
+        if now.is_none() {
+            report.held = clock::judge(Note::read(core), &state, clock).1;
         }
+        report.ahead = ahead(&state, clock);
+        let by_age = report.held.is_none();
+        let whole = State::clone(&state);
+        let has_bodies = |id| bodies::has(core, &whole, id);
+        let (skip, short) = (&[][..], short(core, &state));
+        let facts = Facts { now: clock, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
+        plan::all(&mut state, &core.options, extent, &facts, &mut |job, state| {
+            report.steps.push(describe(core, job, state));
+            report.unsealed -= if let Job::Seal(_) = job { job.size(state).0 } else { 0 };
+        });
         Ok(report)
     }
 
     /// Does the next step. `false` when there is none, or somebody wants the process to end.
-    fn step(&mut self, extent: Extent, now: i64) -> Result<bool> {
+    fn step(&mut self, extent: Extent, now: Option<i64>) -> Result<bool> {
         self.settle_ended(extent)?;
         let state = self.core.manifest()?.state;
-        let Some(job) = plan::next(&state, &self.core.options, extent, now, &self.skip, self.short) else {
+        let clock = now.unwrap_or_else(|| self.core.vfs.now());
+        let by_age = now.is_some() || self.trust(&state, extent, clock);
+        let has_bodies = |id| bodies::has(self.core, &state, id);
+        let (skip, short, unsealable) = (&self.skip[..], self.short, self.unsealable);
+        let facts = Facts { now: clock, by_age, skip, short, unsealable, has_bodies: &has_bodies };
+        let Some(job) = plan::next(&state, &self.core.options, extent, &facts) else {
             return Ok(false);
         };
-        let step = Step { core: self.core, state: &state, cancel: self.cancel };
-        let mut done = describe(&job, &state);
+        let step = Step { core: self.core, state: &state, guide: self.guide };
+        let mut done = describe(self.core, &job, &state);
+        self.guide.begin(done.records, done.bytes_before);
+        if self.guide.is_cancelled() {
+            self.report.cancelled = true;
+            return Ok(false);
+        }
         let made = match &job {
             Job::Seal(files) => step.seal(files),
             Job::Merge(ids) => {
@@ -173,6 +260,11 @@ impl<'c> Maintenance<'c> {
                 step.rewrite(ids, Target::Day(day), None)
             }
             Job::Roll(ids) => step.rewrite(ids, Target::Days, None),
+            Job::Bodies(id) => {
+                let day = state.segments.get(id).and_then(|entry| entry.day);
+                let removal = Removal { rows: &HashSet::new(), import: None, bodies: true };
+                step.rewrite(&[*id], Target::Day(day), Some(removal))
+            }
             Job::Expire(id, _) => {
                 self.short = self.short.saturating_sub(done.bytes_before);
                 self.bury(*id)?;
@@ -185,21 +277,39 @@ impl<'c> Maintenance<'c> {
             Ok((outputs, bytes)) => {
                 (done.outputs, done.bytes_after) = (outputs, bytes);
                 self.report.steps.push(done);
+                self.guide.end();
                 Ok(true)
             }
-            Err(Stopped::Cancelled) => Ok(false),
+            Err(Stopped::Cancelled) => {
+                self.report.cancelled = true;
+                Ok(false)
+            }
             Err(Stopped::Damaged { id, gap }) => {
                 self.skip.push(id);
                 self.report.damage.push(gap);
                 Ok(true)
             }
-            Err(Stopped::Error(error)) => Err(error),
+            Err(Stopped::Error(error)) => match job {
+                _ if extent == Extent::Seal => Err(error),
+                Job::Expire(..) => Err(error),
+                // Retention may make the room that is lacking.
+                Job::Seal(_) => {
+                    self.unsealable = true;
+                    self.note(Err(error));
+                    Ok(true)
+                }
+                Job::Merge(_) | Job::Roll(_) | Job::Bodies(_) => {
+                    self.skip.extend(job.segments());
+                    self.note(Err(error));
+                    Ok(true)
+                }
+            },
         }
     }
 
     /// Seals all that can be sealed.
     pub(crate) fn seal_all(&mut self) -> Result<()> {
-        while self.step(Extent::Seal, self.core.vfs.now())? {}
+        while self.step(Extent::Seal, None)? {}
         Ok(())
     }
 
@@ -212,7 +322,7 @@ impl<'c> Maintenance<'c> {
         let state = self.core.manifest()?.state;
         let Some(entry) = state.segments.get(&id) else { return Ok(Ok(0)) };
         let place = Place::Segment { id, day: entry.day };
-        let step = Step { core: self.core, state: &state, cancel: self.cancel };
+        let step = Step { core: self.core, state: &state, guide: self.guide };
         let made = step.rewrite(&[id], Target::Day(entry.day), Some(removal)).and_then(|made| {
             if made.segments.is_empty() {
                 self.bury(id)?;
@@ -237,7 +347,8 @@ impl<'c> Maintenance<'c> {
     /// Unlinks everything that was replaced, now, and says so in the manifest.
     pub(crate) fn unlink_all(&mut self) -> Result<()> {
         self.unlink(Grace::Over)?;
-        self.tell_gone()
+        self.tell_gone()?;
+        self.trouble.take().map_or(Ok(()), Err)
     }
 
     /// Puts what a step made in the place of what it was made of.
@@ -251,16 +362,20 @@ impl<'c> Maintenance<'c> {
         let mut ops = Vec::new();
         let mut outputs = Vec::new();
         let mut bytes = 0;
-        let sealed = made.segments.iter_mut().try_for_each(|unfinished| {
+        let read = self.guide.read_all();
+        let write = |unfinished: &mut Unfinished| {
             let size = unfinished.seal()?;
+            self.guide.moved(size)?;
             if verify {
                 step.verify(unfinished)?;
+                self.guide.moved(size)?;
             }
             bytes += size;
             outputs.push(unfinished.footer.place().file().relative());
             ops.push(Op::Add { id: unfinished.footer.id, entry: unfinished.footer.entry(size) });
             Ok::<(), Stopped>(())
-        });
+        };
+        let sealed = read.and_then(|()| made.segments.iter_mut().try_for_each(write));
         if let Err(stopped) = sealed {
             made.segments.into_iter().for_each(|unfinished| unfinished.abandon(&*self.core.vfs));
             return Err(stopped);
@@ -301,13 +416,17 @@ impl<'c> Maintenance<'c> {
     }
 }
 
-fn describe(job: &Job, state: &State) -> UpkeepStep {
-    let (records, bytes_before) = job.size(state);
+fn describe(core: &Core, job: &Job, state: &State) -> UpkeepStep {
+    let (mut records, bytes_before) = job.size(state);
+    if let Job::Bodies(id) = job {
+        records = bodies::count(core, state, *id);
+    }
     UpkeepStep {
         kind: match job {
             Job::Seal(_) => UpkeepKind::Seal,
             Job::Merge(_) => UpkeepKind::Merge,
             Job::Roll(_) => UpkeepKind::Roll,
+            Job::Bodies(_) => UpkeepKind::Bodies,
             Job::Expire(_, rule) => UpkeepKind::Expire(*rule),
         },
         inputs: job.inputs(state).into_iter().map(|place| place.file().relative()).collect(),
@@ -328,6 +447,12 @@ fn short(core: &Core, state: &State) -> u64 {
     keep.saturating_sub(space.free.saturating_add(waiting))
 }
 
+/// Segments with arrivals over a day after `now`.
+fn ahead(state: &State, now: i64) -> u64 {
+    let late = |entry: &&SegmentEntry| DAY_NS < entry.arrived_max.saturating_sub(now);
+    state.segments.values().filter(late).count() as u64
+}
+
 /// Records in active files, as far as the manifest knows how many.
 fn unsealed(state: &State) -> u64 {
     state.files.values().filter_map(|entry| entry.done).map(|done| done.records).sum()
@@ -336,8 +461,9 @@ fn unsealed(state: &State) -> u64 {
 /// Seals what can be sealed, now, because a writer has no room left. `false` when another process is at it.
 pub(crate) fn relieve(core: &Core) -> Result<bool> {
     let cancel = AtomicBool::new(false);
-    match Maintenance::begin(core, &cancel, false)? {
-        Some(maintenance) => maintenance.run(Extent::Seal, core.vfs.now()).map(|_| true),
+    let guide = Guide::free(core, &cancel);
+    match Maintenance::begin(core, &guide, false)? {
+        Some(maintenance) => maintenance.run(Extent::Seal, None).map(|_| true),
         None => Ok(false),
     }
 }
@@ -345,22 +471,30 @@ pub(crate) fn relieve(core: &Core) -> Result<bool> {
 /// Seals everything but the files that writers are filling. Waits for another maintainer.
 pub(crate) fn seal(core: &Core) -> Result<Upkeep> {
     let cancel = AtomicBool::new(false);
-    run(core, &cancel, Extent::Seal, core.vfs.now())
+    run(core, &Guide::free(core, &cancel), Extent::Seal, None)
 }
 
 /// One full round.
-pub(crate) fn maintain(core: &Core, now: i64) -> Result<Upkeep> {
-    let cancel = AtomicBool::new(false);
-    run(core, &cancel, Extent::Full, now)
+pub(crate) fn maintain(core: &Core, round: Round<'_>) -> Result<Upkeep> {
+    let never = AtomicBool::new(false);
+    let watched = round.watch.is_some();
+    let watch = RefCell::new(round.watch);
+    let tell = |at| {
+        if let Some(watch) = &mut *watch.borrow_mut() {
+            watch(at);
+        }
+    };
+    let guide = Guide::paced(core, round.cancel.unwrap_or(&never), watched.then_some(&tell));
+    run(core, &guide, Extent::Full, round.now)
 }
 
 /// What one full round would do.
-pub(crate) fn plan(core: &Core, now: i64) -> Result<Upkeep> {
+pub(crate) fn plan(core: &Core, now: Option<i64>) -> Result<Upkeep> {
     Maintenance::dry_run(core, Extent::Full, now)
 }
 
-fn run(core: &Core, cancel: &AtomicBool, extent: Extent, now: i64) -> Result<Upkeep> {
-    match Maintenance::begin(core, cancel, true)? {
+fn run(core: &Core, guide: &Guide<'_>, extent: Extent, now: Option<i64>) -> Result<Upkeep> {
+    match Maintenance::begin(core, guide, true)? {
         Some(maintenance) => {
             let mut report = maintenance.run(extent, now)?;
             report.unsealed = crate::snapshot::count_unsealed(core)?;

@@ -1,6 +1,7 @@
 //! What maintenance does next: a pure function of what the manifest says, the options and the time.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::format::manifest::{Place, SegmentEntry};
 use crate::format::name::Day;
@@ -29,6 +30,8 @@ pub(super) enum Job {
     Merge(Vec<u64>),
     /// Segments become segments of the archive, one for each day.
     Roll(Vec<u64>),
+    /// A segment is made anew without its prompts and responses.
+    Bodies(u64),
     /// A segment is taken away for good, by this rule.
     Expire(u64, Rule),
 }
@@ -55,55 +58,156 @@ pub(super) enum Extent {
     Full,
 }
 
-/// The next step, if there is one. `skip` are segments that cannot be read; `short` are bytes that the disk lacks.
-pub(super) fn next(
-    state: &State,
-    options: &Options,
-    extent: Extent,
-    now: i64,
-    skip: &[u64],
-    short: u64,
-) -> Option<Job> {
-    if let Some(files) = sealable(state, extent) {
+/// What there is to know besides the manifest and the options.
+#[derive(Clone, Copy)]
+pub(super) struct Facts<'f> {
+    /// The clock of archiving and retention.
+    pub(super) now: i64,
+    /// Whether it may decide what is deleted.
+    pub(super) by_age: bool,
+    /// Segments that cannot be read or replaced.
+    pub(super) skip: &'f [u64],
+    /// Bytes that the disk lacks.
+    pub(super) short: u64,
+    /// Whether sealing was tried in vain.
+    pub(super) unsealable: bool,
+    /// Whether a segment has prompts or responses.
+    pub(super) has_bodies: &'f dyn Fn(u64) -> bool,
+}
+
+/// The next step, if there is one.
+pub(super) fn next(state: &State, options: &Options, extent: Extent, facts: &Facts<'_>) -> Option<Job> {
+    if let Some(files) = sealable(state, extent).filter(|_| !facts.unsealable) {
         return Some(Job::Seal(files));
     }
     if extent == Extent::Seal {
         return None;
     }
-    let age = |entry: &SegmentEntry| now.saturating_sub(entry.arrived_max);
-    let over = |limit: Option<std::time::Duration>, entry: &SegmentEntry| {
-        limit.is_some_and(|limit| i64::try_from(limit.as_nanos()).is_ok_and(|limit| limit <= age(entry)))
+    let first = |mut jobs: Vec<Job>| if jobs.is_empty() { None } else { Some(jobs.swap_remove(0)) };
+    too_old(state, options, facts)
+        .next()
+        .or_else(|| first(too_much(state, options, facts, 1)))
+        .or_else(|| with_bodies(state, options, facts).next())
+        .or_else(|| first(rolls(state, options, facts, 1)))
+        .or_else(|| first(merges(state, facts, 1)))
+}
+
+/// All steps that what is there now asks for, each of which takes its inputs away from the state.
+pub(super) fn all(
+    state: &mut State,
+    options: &Options,
+    extent: Extent,
+    facts: &Facts<'_>,
+    visit: &mut dyn FnMut(&Job, &State),
+) {
+    let mut take = |state: &mut State, jobs: Vec<Job>| {
+        for job in jobs {
+            visit(&job, state);
+            job.inputs(state).into_iter().for_each(|place| state.forget(place));
+        }
     };
-    if let Some((&id, _)) = state.segments.iter().find(|(_, entry)| over(options.retain_for, entry)) {
-        return Some(Job::Expire(id, Rule::Age));
+    while let Some(files) = sealable(state, extent) {
+        take(state, vec![Job::Seal(files)]);
     }
-    let rule = match options.retain_bytes {
-        Some(limit) if limit < stored(state) => Some(Rule::Bytes),
-        _ => (0 < short).then_some(Rule::Free),
-    };
-    // Whole segments go, so the last one stays: a store is not emptied for a few bytes too many.
-    if let Some(rule) = rule.filter(|_| 1 < state.segments.len()) {
-        let first = state.segments.iter().min_by_key(|(id, entry)| (entry.arrived_max, **id));
-        if let Some((&id, _)) = first {
-            return Some(Job::Expire(id, rule));
+    if extent == Extent::Seal {
+        return;
+    }
+    let jobs: Vec<Job> = too_old(state, options, facts).collect();
+    let freed = jobs.iter().map(|job| job.size(state).1).fold(0, u64::saturating_add);
+    take(state, jobs);
+    let facts = &Facts { short: facts.short.saturating_sub(freed), ..*facts };
+    let jobs = too_much(state, options, facts, usize::MAX);
+    take(state, jobs);
+    let jobs: Vec<Job> = with_bodies(state, options, facts).collect();
+    take(state, jobs);
+    let jobs = rolls(state, options, facts, usize::MAX);
+    take(state, jobs);
+    let jobs = merges(state, facts, usize::MAX);
+    take(state, jobs);
+}
+
+/// Whether the youngest record of a segment arrived so long ago.
+fn over(limit: Option<Duration>, entry: &SegmentEntry, now: i64) -> bool {
+    let age = now.saturating_sub(entry.arrived_max);
+    limit.is_some_and(|limit| i64::try_from(limit.as_nanos()).is_ok_and(|limit| limit <= age))
+}
+
+/// What goes by its age.
+fn too_old<'a>(
+    state: &'a State,
+    options: &'a Options,
+    facts: &'a Facts<'_>,
+) -> impl Iterator<Item = Job> + 'a {
+    let old = |(_, entry): &(&u64, &SegmentEntry)| facts.by_age && over(options.retain_for, entry, facts.now);
+    state.segments.iter().filter(old).map(|(id, _)| Job::Expire(*id, Rule::Age))
+}
+
+/// What goes for room: what arrived first, until the store is small enough and the disk free enough; so many at most. Whole
+/// segments go, so the last one stays: a store is not emptied for a few bytes too many.
+fn too_much(state: &State, options: &Options, facts: &Facts<'_>, most: usize) -> Vec<Job> {
+    let mut stored = options.retain_bytes.map_or(0, |_| stored(state));
+    let limit = options.retain_bytes.unwrap_or(u64::MAX);
+    let mut short = facts.short;
+    let mut jobs = Vec::new();
+    if stored <= limit && short == 0 {
+        return jobs;
+    }
+    let mut first: Vec<(i64, u64, u64)> =
+        state.segments.iter().map(|(id, entry)| (entry.arrived_max, *id, entry.size)).collect();
+    first.sort_unstable();
+    first.pop();
+    for (_, id, size) in first.into_iter().take(most) {
+        let rule = match (limit < stored, 0 < short) {
+            (true, _) => Rule::Bytes,
+            (false, true) => Rule::Free,
+            (false, false) => break,
+        };
+        jobs.push(Job::Expire(id, rule));
+        (stored, short) = (stored.saturating_sub(size), short.saturating_sub(size));
+    }
+    jobs
+}
+
+/// What is made anew without its prompts and responses.
+fn with_bodies<'a>(
+    state: &'a State,
+    options: &'a Options,
+    facts: &'a Facts<'_>,
+) -> impl Iterator<Item = Job> + 'a {
+    let old = |entry: &SegmentEntry| facts.by_age && over(options.retain_bodies_for, entry, facts.now);
+    let old = usable(state, facts).filter(move |(_, entry)| old(entry));
+    old.filter(|(id, _)| (facts.has_bodies)(*id)).map(|(id, _)| Job::Bodies(id))
+}
+
+/// What goes to the archive, in steps of the usual size; so many at most.
+fn rolls(state: &State, options: &Options, facts: &Facts<'_>, most: usize) -> Vec<Job> {
+    let old = |entry: &SegmentEntry| entry.day.is_none() && over(options.archive_after, entry, facts.now);
+    let old = usable(state, facts).filter(|(_, entry)| old(entry));
+    let list: Vec<(u64, u64)> = old.map(|(id, entry)| (id, entry.records)).collect();
+    portions(&list).take(most).map(Job::Roll).collect()
+}
+
+/// Small segments of one day of the archive, or of none, that become one; so many steps at most.
+fn merges(state: &State, facts: &Facts<'_>, most: usize) -> Vec<Job> {
+    let mut small: BTreeMap<Option<Day>, Vec<(u64, u64)>> = BTreeMap::new();
+    for (id, entry) in usable(state, facts).filter(|(_, entry)| entry.records < SMALL_RECORDS) {
+        small.entry(entry.day).or_default().push((id, entry.records));
+    }
+    let mut jobs = Vec::new();
+    for mut list in small.into_values() {
+        list.sort_unstable_by_key(|(id, records)| (*records, *id));
+        let merged = portions(&list).take_while(|ids| MERGE_MIN <= ids.len());
+        jobs.extend(merged.take(most - jobs.len()).map(Job::Merge));
+        if most <= jobs.len() {
+            break;
         }
     }
-    let usable: BTreeMap<u64, &SegmentEntry> =
-        state.segments.iter().filter(|(id, _)| !skip.contains(id)).map(|(id, entry)| (*id, entry)).collect();
-    let old = usable.iter().filter(|(_, entry)| entry.day.is_none() && over(options.archive_after, entry));
-    let rolled = take(old.map(|(id, entry)| (*id, entry.records)));
-    if !rolled.is_empty() {
-        return Some(Job::Roll(rolled));
-    }
-    let mut small: BTreeMap<Option<Day>, Vec<(u64, u64)>> = BTreeMap::new();
-    for (id, entry) in usable.iter().filter(|(_, entry)| entry.records < SMALL_RECORDS) {
-        small.entry(entry.day).or_default().push((*id, entry.records));
-    }
-    small.into_values().find_map(|mut list| {
-        list.sort_by_key(|(id, records)| (*records, *id));
-        let merged = take(list.into_iter());
-        (MERGE_MIN <= merged.len()).then_some(Job::Merge(merged))
-    })
+    jobs
+}
+
+/// The segments that can be read.
+fn usable<'a>(state: &'a State, facts: &'a Facts<'_>) -> impl Iterator<Item = (u64, &'a SegmentEntry)> {
+    state.segments.iter().map(|(id, entry)| (*id, entry)).filter(|(id, _)| !facts.skip.contains(id))
 }
 
 /// Bytes of all files that the manifest knows the size of.
@@ -112,18 +216,22 @@ fn stored(state: &State) -> u64 {
     state.segments.values().map(|entry| entry.size).chain(active).fold(0, u64::saturating_add)
 }
 
-/// The first of a list that together make one segment of at most the usual size; one at least.
-fn take(list: impl Iterator<Item = (u64, u64)>) -> Vec<u64> {
-    let mut total = 0;
-    let mut taken = Vec::new();
-    for (id, records) in list.take(MERGE_MAX) {
-        if !taken.is_empty() && RECORDS_MAX < total + records {
-            break;
+/// A list of segments and their records in portions that each make one segment of at most the usual size; one at least.
+fn portions(mut list: &[(u64, u64)]) -> impl Iterator<Item = Vec<u64>> {
+    std::iter::from_fn(move || {
+        let mut total = 0_u64;
+        let mut taken = 0;
+        for (_, records) in list.iter().take(MERGE_MAX) {
+            total = total.saturating_add(*records);
+            if taken != 0 && RECORDS_MAX < total {
+                break;
+            }
+            taken += 1;
         }
-        total += records;
-        taken.push(id);
-    }
-    taken
+        let (portion, rest) = list.split_at_checked(taken).filter(|(portion, _)| !portion.is_empty())?;
+        list = rest;
+        Some(portion.iter().map(|(id, _)| *id).collect())
+    })
 }
 
 /// Files that do not grow any more, the files of a slot in their order.
@@ -172,7 +280,16 @@ impl Job {
         match self {
             Self::Seal(files) => files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect(),
             Self::Merge(ids) | Self::Roll(ids) => ids.iter().map(segment).collect(),
-            Self::Expire(id, _) => vec![segment(id)],
+            Self::Expire(id, _) | Self::Bodies(id) => vec![segment(id)],
+        }
+    }
+
+    /// The segments among them.
+    pub(super) fn segments(&self) -> Vec<u64> {
+        match self {
+            Self::Seal(_) => Vec::new(),
+            Self::Merge(ids) | Self::Roll(ids) => ids.clone(),
+            Self::Bodies(id) | Self::Expire(id, _) => vec![*id],
         }
     }
 

@@ -4,29 +4,28 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::bodies;
+use super::frames::{FrameRows, OpenFile, Row};
+use super::guide::Guide;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::field;
 use crate::format::footer::Footer;
-use crate::format::frame::{FLAG_IMPORT, ImportProgress, PROGRESS_SIZE, SourceId};
-use crate::format::header;
+use crate::format::frame::{ImportProgress, SourceId};
 use crate::format::manifest::{Place, SlotEnd};
-use crate::format::name::{DAY_NS, Day, FileName};
+use crate::format::name::{DAY_NS, Day};
 use crate::gap::Gap;
 use crate::io::{OpenMode, ReadMap, Vfs};
 use crate::manifest::State;
 use crate::manifest::rebuild::slot_ends;
-use crate::record::{self, CUSTOM_BASE, Payload};
+use crate::record::{self, CUSTOM_BASE};
 use crate::record_id::RecordId;
-use crate::segment::sealed::build::{Key, Plan, RowHead, SegmentBuilder, Sum, Unfinished};
+use crate::segment::sealed::build::{Plan, RowHead, SegmentBuilder, Sum, Unfinished};
 use crate::segment::sealed::read::{NotOpen, Segment};
 use crate::segment::sealed::rows::Rows;
-use crate::segment::walk::{Frames, settle};
+use crate::value::Value;
 
-/// How many rows go by between two looks at whether to stop.
-const STOP_EVERY: u64 = 4096;
 /// Days of the archive that are written at a time. Rows come by time, so one is the rule; events that were
 /// dated ahead lie with the day of their arrival.
 const DAYS_OPEN_MAX: usize = 3;
@@ -72,27 +71,24 @@ pub(crate) struct Removal<'r> {
     pub(crate) rows: &'r HashSet<RecordId>,
     /// An import that is to be forgotten too.
     pub(crate) import: Option<SourceId>,
+    /// Whether prompts and responses go.
+    pub(crate) bodies: bool,
 }
 
 /// Where a step runs.
 pub(super) struct Step<'c> {
     pub(super) core: &'c Core,
     pub(super) state: &'c State,
-    pub(super) cancel: &'c AtomicBool,
+    pub(super) guide: &'c Guide<'c>,
 }
 
 impl Step<'_> {
-    fn vfs(&self) -> &dyn Vfs {
+    pub(super) fn vfs(&self) -> &dyn Vfs {
         &*self.core.vfs
     }
 
-    fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         &self.core.dir
-    }
-
-    fn check(&self, row: u64) -> Attempt<()> {
-        let look = row.is_multiple_of(STOP_EVERY);
-        if look && self.cancel.load(Ordering::Relaxed) { Err(Stopped::Cancelled) } else { Ok(()) }
     }
 
     /// Makes one segment of active files; none when they hold no records.
@@ -150,7 +146,7 @@ impl Step<'_> {
             numbers.push(list);
         }
         for (count, row) in (0..).zip(rows) {
-            self.check(count)?;
+            self.guide.look(count)?;
             let Some((frame, names)) = frames.get(row.frame as usize).zip(numbers.get(row.frame as usize))
             else {
                 continue;
@@ -215,9 +211,16 @@ impl Step<'_> {
         let share = self.core.options.share_texts;
         let plan = Plan { words, archive: target != Target::Day(None), share, sum: true };
         let merged = self.merge(&segments, &mut outputs, plan, target, removal, &mut made.removed);
-        if let Err(stopped) = merged.and_then(|()| outputs.end_all()) {
-            outputs.abandon();
-            return Err(stopped);
+        let dropped = match merged.and_then(|dropped| outputs.end_all().map(|()| dropped)) {
+            Ok(dropped) => dropped,
+            Err(stopped) => {
+                outputs.abandon();
+                return Err(stopped);
+            }
+        };
+        // Bodies go from one segment at a time, which stays one.
+        if let [only] = &mut outputs.done[..] {
+            only.footer.raw = only.footer.raw.saturating_sub(dropped);
         }
         made.segments = outputs.done;
         let inputs: Vec<Place> = segments.iter().map(|segment| segment.footer.place()).collect();
@@ -244,6 +247,7 @@ impl Step<'_> {
         Ok(made)
     }
 
+    /// Hands the rows on in their order. Says how many bytes the bodies had that went.
     fn merge(
         &self,
         segments: &[Segment],
@@ -252,21 +256,29 @@ impl Step<'_> {
         target: Target,
         removal: Option<Removal<'_>>,
         removed: &mut Vec<(u32, Range<u64>)>,
-    ) -> Attempt<()> {
+    ) -> Attempt<u64> {
         let mut cursors = Vec::new();
         for segment in segments {
             let id = segment.footer.id;
             let rows = Rows::new(segment).map_err(|gap| Stopped::Damaged { id, gap })?;
-            cursors.push(Cursor { id, rows, numbers: Vec::new(), of: (0, u64::MAX) });
+            cursors.push(Cursor {
+                id,
+                rows,
+                numbers: Vec::new(),
+                bodies: Vec::new(),
+                flags: None,
+                of: (0, u64::MAX),
+            });
         }
         let mut count = 0;
+        let mut dropped = 0;
         loop {
             let heads = cursors.iter().enumerate();
             let least = heads.filter_map(|(at, cursor)| Some((cursor.rows.head()?.key, at))).min();
-            let Some((_, at)) = least else { return Ok(()) };
-            let Some(cursor) = cursors.get_mut(at) else { return Ok(()) };
-            let Some(&head) = cursor.rows.head() else { return Ok(()) };
-            self.check(count)?;
+            let Some((_, at)) = least else { return Ok(dropped) };
+            let Some(cursor) = cursors.get_mut(at) else { return Ok(dropped) };
+            let Some(&head) = cursor.rows.head() else { return Ok(dropped) };
+            self.guide.look(count)?;
             count += 1;
             let id = cursor.id;
             if removal.is_some_and(|removal| removal.rows.contains(&head.key.id)) {
@@ -278,13 +290,9 @@ impl Step<'_> {
             let output = outputs.of(target.day(&head), plan)?;
             if cursor.of != (cursor.rows.blocks, output.id) {
                 cursor.of = (cursor.rows.blocks, output.id);
-                cursor.numbers.clear();
-                cursor.numbers.extend(cursor.rows.names().iter().map(|name| output.builder.field(name)));
+                cursor.begin_block(output);
             }
-            let numbers = &cursor.numbers;
-            let number = |name: u32| numbers.get(name as usize).copied();
-            let fields = cursor.rows.fields().filter_map(|(name, value)| Some((number(name)?, value)));
-            output.builder.push(head, fields)?;
+            dropped += cursor.hand_on(head, output, removal.is_some_and(|removal| removal.bodies))?;
             cursor.rows.advance().map_err(|gap| Stopped::Damaged { id, gap })?;
         }
     }
@@ -324,7 +332,7 @@ impl Step<'_> {
         let mut sum = Sum::default();
         let mut count = 0;
         while let Some(head) = rows.head() {
-            self.check(count)?;
+            self.guide.look(count)?;
             sum.begin(true, head);
             for (name, value) in rows.fields() {
                 let name = rows.names().get(name as usize).map_or("", String::as_str);
@@ -394,8 +402,49 @@ struct Cursor<'s> {
     rows: Rows<'s>,
     /// The numbers by which the output knows the names of the current block.
     numbers: Vec<u32>,
+    /// For each name of the block, whether it is that of a body.
+    bodies: Vec<bool>,
+    /// What the block calls `_flags`.
+    flags: Option<u32>,
     /// The block, and the output, that `numbers` are of.
     of: (u32, u64),
+}
+
+impl Cursor<'_> {
+    /// Learns the names of the block, and how the output calls them.
+    fn begin_block(&mut self, output: &mut Output) {
+        let names = self.rows.names();
+        self.numbers.clear();
+        self.numbers.extend(names.iter().map(|name| output.builder.field(name)));
+        self.bodies.clear();
+        self.bodies.extend(names.iter().map(|name| field::is_body_name(name)));
+        let flags = names.iter().position(|name| field::number(name) == Some(field::FLAGS));
+        self.flags = flags.and_then(|at| u32::try_from(at).ok());
+    }
+
+    /// Hands the current row on, without its bodies if they go; says how many bytes those had.
+    fn hand_on(&self, head: RowHead, output: &mut Output, drop_bodies: bool) -> Result<u64> {
+        let number = |name: u32| self.numbers.get(name as usize).copied();
+        let is_body = |name: u32| self.bodies.get(name as usize).is_some_and(|body| *body);
+        let mut bodies = Vec::new();
+        if drop_bodies {
+            let gone = self.rows.fields().filter(|(name, _)| is_body(*name));
+            gone.for_each(|(name, value)| record::put_field(&mut bodies, name.into(), value));
+        }
+        if bodies.is_empty() {
+            let fields = self.rows.fields().filter_map(|(name, value)| Some((number(name)?, value)));
+            output.builder.push(head, fields)?;
+            return Ok(0);
+        }
+        let is_flags = |name: u32| self.flags == Some(name);
+        let flags = self.rows.fields().find(|(name, _)| is_flags(*name)).map(|(_, value)| value);
+        let flags = bodies::flagged(flags);
+        let place = output.builder.field("_flags");
+        let kept = self.rows.fields().filter(|(name, _)| !is_body(*name) && !is_flags(*name));
+        let kept = kept.filter_map(|(name, value)| Some((number(name)?, value)));
+        output.builder.push(head, kept.chain(std::iter::once((place, Value::Str(&flags)))))?;
+        Ok(bodies.len() as u64)
+    }
 }
 
 /// Segments being written.
@@ -456,147 +505,4 @@ impl Outputs<'_> {
         self.open.into_iter().for_each(|output| output.builder.abandon(vfs));
         self.done.into_iter().for_each(|unfinished| unfinished.abandon(vfs));
     }
-}
-
-/// An active file being sealed.
-struct OpenFile {
-    slot: u32,
-    frames: Vec<crate::segment::walk::FrameAt>,
-    map: Box<dyn ReadMap>,
-}
-
-/// What the rows of a frame share.
-struct FrameRows<'a> {
-    names: Vec<&'a str>,
-    arrived: i64,
-    import: Option<ImportProgress>,
-}
-
-/// A row where it lies.
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    key: Key,
-    frame: u32,
-    fields: &'a [u8],
-}
-
-impl OpenFile {
-    fn open(at: &Step<'_>, slot: u32, number: u64, made: &mut Made) -> Attempt<Self> {
-        let name = FileName::Active { slot, number };
-        let path = name.path(at.dir());
-        let Some(entry) = at.state.files.get(&(slot, number)) else {
-            return Err(Error::new(ErrorKind::Corrupt, "a file to be sealed is not the store's")
-                .at(&path)
-                .into());
-        };
-        let known = made.slots.entry(slot).or_default();
-        *known = (*known).max(SlotEnd { number, next_sequence: entry.after() });
-        let failed = |error| Error::io("an active file cannot be read", &path, error);
-        let file = match at.vfs().open(&path, OpenMode::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                made.gaps.push(lost(name, slot, entry));
-                return Ok(Self { slot, frames: Vec::new(), map: Box::new(NoBytes) });
-            }
-            Err(error) => return Err(failed(error).into()),
-        };
-        let map = file.map_read().map_err(failed)?;
-        let len = usize::try_from(file.data_len().map_err(failed)?).unwrap_or(usize::MAX);
-        let bytes = map.bytes().get(..len).unwrap_or(map.bytes());
-        let frames = Frames { bytes, salt: entry.salt, cap: entry.cap };
-        let promise = match entry.done {
-            Some(done) if entry.cap == u64::MAX => done.promise,
-            _ => header::SIZE,
-        };
-        let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
-        for hole in &settled.gaps {
-            let count =
-                hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
-            made.gaps.push(Gap {
-                file: name.relative(),
-                offset: hole.bytes.start,
-                len: hole.bytes.end - hole.bytes.start,
-                records: count
-                    .filter(|(_, count)| 0 < *count)
-                    .map(|(sequence, count)| (RecordId { writer: slot, sequence }, count)),
-                what: "damaged records".into(),
-            });
-        }
-        if !settled.gaps.is_empty() {
-            keep(at, name, bytes)?;
-        }
-        Ok(Self { slot, frames: settled.frames, map })
-    }
-
-    /// Adds the rows of the file.
-    fn rows<'a>(
-        &'a self,
-        frames: &mut Vec<FrameRows<'a>>,
-        rows: &mut Vec<Row<'a>>,
-        made: &mut Made,
-    ) -> Attempt<()> {
-        for frame in &self.frames {
-            if frame.header.count == 0 {
-                continue;
-            }
-            let payload = frame.payload(self.map.bytes());
-            let (bytes, import) = match frame.header.flags & FLAG_IMPORT {
-                0 => (payload, None),
-                _ => (payload.get(PROGRESS_SIZE..).unwrap_or(&[]), ImportProgress::decode(payload)),
-            };
-            made.imports.extend(import);
-            let odd = || {
-                let what = format!("record {}-{} does not read", self.slot, frame.header.first_sequence);
-                Error::new(ErrorKind::Corrupt, what).byte(frame.offset)
-            };
-            let mut payload = Payload::read(bytes).ok_or_else(odd)?;
-            let number = u32::try_from(frames.len()).unwrap_or(u32::MAX);
-            frames.push(FrameRows { names: payload.names().to_vec(), arrived: frame.header.arrived, import });
-            for at in 0..u64::from(frame.header.count) {
-                let (time, fields) = payload.take_row().ok_or_else(odd)?;
-                let sequence = frame.header.first_sequence + at;
-                let id = RecordId { writer: self.slot, sequence };
-                rows.push(Row { key: Key { time, id }, frame: number, fields });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The bytes of a file that is not there.
-#[derive(Debug)]
-struct NoBytes;
-
-impl ReadMap for NoBytes {
-    fn bytes(&self) -> &[u8] {
-        &[]
-    }
-
-    fn load(&self, _offset: u64) -> u32 {
-        0
-    }
-}
-
-fn lost(name: FileName, slot: u32, entry: &crate::manifest::FileEntry) -> Gap {
-    let count = entry.done.map(|done| done.end_sequence.saturating_sub(entry.first_sequence));
-    Gap {
-        file: name.relative(),
-        offset: 0,
-        len: 0,
-        records: count.map(|count| (RecordId { writer: slot, sequence: entry.first_sequence }, count)),
-        what: "a file of the store is not there".into(),
-    }
-}
-
-/// Copies a damaged file to the quarantine, before it is replaced by what could be read of it.
-fn keep(at: &Step<'_>, name: FileName, bytes: &[u8]) -> Result<()> {
-    let folder = at.dir().join(crate::format::name::QUARANTINE_DIR);
-    let path = folder.join(name.to_string());
-    let failed = |error| Error::io("a damaged file cannot be set aside", &path, error);
-    at.vfs().create_dir(&folder).map_err(failed)?;
-    at.vfs().sync_dir(at.dir()).map_err(failed)?;
-    let file = at.vfs().open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
-    file.write_at(0, bytes).map_err(failed)?;
-    file.sync_data().map_err(failed)?;
-    at.vfs().sync_dir(&folder).map_err(failed)
 }

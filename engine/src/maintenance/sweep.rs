@@ -10,6 +10,7 @@ use crate::format::name::{ACTIVE_DIR, FileName, QUARANTINE_DIR, SEGMENTS_DIR};
 use crate::io::{LockKind, OpenMode};
 use crate::manifest::State;
 use crate::manifest::rebuild::archived;
+use crate::segment::sealed::names::{COPYING, move_file};
 
 impl Maintenance<'_> {
     /// Takes away what a step that did not end left behind. The manifest says what is the store; a file
@@ -17,9 +18,19 @@ impl Maintenance<'_> {
     pub(super) fn sweep(&mut self) -> Result<()> {
         let state = self.core.manifest()?.state;
         self.sweep_segments(&state)?;
-        self.sweep_archive(&state)?;
+        // An archive that cannot be changed at the moment, since its disk was mounted for reading or is not there, keeps
+        // nobody from sealing.
+        let swept = self.sweep_archive(&state);
+        self.note(swept);
         self.sweep_active(&state)?;
         self.unlink(Grace::Kept)
+    }
+
+    /// Keeps the first error for the end of the round.
+    pub(super) fn note(&mut self, result: Result<()>) {
+        if let Err(error) = result {
+            self.trouble.get_or_insert(error);
+        }
     }
 
     fn sweep_segments(&self, state: &State) -> Result<()> {
@@ -57,6 +68,11 @@ impl Maintenance<'_> {
         for path in archived(&*self.core.vfs, &self.core.dir)? {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             let is_segment = path.extension().is_some_and(|kind| kind == "seg");
+            if path.extension().is_some_and(|kind| kind == COPYING) {
+                let failed = |error| Error::io("an unfinished segment cannot be removed", &path, error);
+                self.core.vfs.remove(&path).map_err(failed)?;
+                continue;
+            }
             if let (Some(id), true) = (stem, is_segment)
                 && self.sweep_segment(state, id, &path)?
                 && let Some(folder) = path.parent()
@@ -95,7 +111,7 @@ impl Maintenance<'_> {
         self.core.vfs.create_dir(&folder).map_err(failed)?;
         self.core.vfs.sync_dir(&self.core.dir).map_err(failed)?;
         let kept = FileName::Quarantined { id, since: self.core.vfs.now() }.path(&self.core.dir);
-        self.core.vfs.rename(path, &kept).map_err(failed)?;
+        move_file(&*self.core.vfs, path, &kept).map_err(failed)?;
         self.core.vfs.sync_dir(&folder).map_err(failed)?;
         Ok(true)
     }
@@ -142,7 +158,9 @@ impl Maintenance<'_> {
             let path = place.file().path(&self.core.dir);
             match self.core.vfs.remove(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("a replaced file cannot be removed", &path, error));
+                    // It waits for the next round, and holds up nothing else.
+                    self.note(Err(Error::io("a replaced file cannot be removed", &path, error)));
+                    continue;
                 }
                 _ => {}
             }

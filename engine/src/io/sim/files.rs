@@ -236,6 +236,7 @@ impl Machine {
     }
 
     pub(super) fn write(&mut self, process: &Process, id: u64, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.ticks = self.ticks.saturating_add(self.write_time.saturating_mul(size_of(bytes.len())));
         let gate = self.enter_file(process, Op::Write, id)?;
         let bytes = match gate {
             Gate::Fault(code) => return Err(errno(code)),

@@ -91,6 +91,10 @@ pub(super) struct Machine {
     seed: u64,
     boot: u64,
     pub(super) now: i64,
+    /// The clock that nobody sets.
+    pub(super) ticks: u64,
+    /// Nanoseconds of it that a byte of a write takes.
+    pub(super) write_time: u64,
     pub(super) random: Random,
     pub(super) support: Support,
     pub(super) capacity: Option<u64>,
@@ -99,6 +103,8 @@ pub(super) struct Machine {
     pub(super) kill_after: Option<(u64, u64)>,
     pub(super) cut: bool,
     pub(super) faults: Vec<(Fault, u64)>,
+    /// Folders that are file systems of their own.
+    pub(super) mounts: Vec<PathBuf>,
     pub(super) forgotten: Vec<(Op, String)>,
     pub(super) fired: u64,
     pub(super) processes: u64,
@@ -122,6 +128,8 @@ impl Machine {
             seed,
             boot: 1,
             now: 1_700_000_000_000_000_000,
+            ticks: 0,
+            write_time: 0,
             random: Random::new(seed),
             support: Support::Mapped,
             capacity: None,
@@ -130,6 +138,7 @@ impl Machine {
             kill_after: None,
             cut: false,
             faults: Vec::new(),
+            mounts: Vec::new(),
             forgotten: Vec::new(),
             fired: 0,
             processes: 0,
@@ -153,6 +162,7 @@ impl Machine {
             random,
             support: self.support.clone(),
             capacity: self.capacity,
+            mounts: self.mounts.clone(),
             dirs,
             inodes,
             ..Self::new(self.seed)
@@ -326,6 +336,9 @@ impl Machine {
         }
         if let Gate::Fault(code) = self.enter(process, Op::Rename, &to.to_string_lossy())? {
             return Err(errno(code));
+        }
+        if self.mounts.iter().any(|mount| from.starts_with(mount) != to.starts_with(mount)) {
+            return Err(io::Error::from(io::ErrorKind::CrossesDevices));
         }
         if (from_dir, &from_name) == (to_dir, &to_name) {
             return self.leave(process, ());

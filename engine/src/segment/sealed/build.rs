@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::hash::SmallHasher;
 use super::head::{self, ColumnEntry, Content, FIXED_COUNT, Fixed};
+use super::names::{make_folders, move_file};
 use super::rollup::{Counter, Entry};
 use super::{BLOCK_ROWS_MAX, BLOCK_SIZE, COLUMNS_MAX, GROUP_ROWS};
 use crate::column::{Builder, Effort, Pool};
@@ -415,7 +416,7 @@ impl Unfinished {
         let failed = |error| Error::io("a segment cannot be named", &path, error);
         let folder = name.folder(dir);
         make_folders(vfs, dir, &folder).map_err(failed)?;
-        vfs.rename(&self.path, &path).map_err(failed)?;
+        move_file(vfs, &self.path, &path).map_err(failed)?;
         vfs.sync_dir(&folder).map_err(failed)?;
         match self.path.parent() {
             Some(other) if other != folder => vfs.sync_dir(other).map_err(failed),
@@ -446,20 +447,6 @@ fn share(columns: &mut [(ColumnEntry, Vec<u8>)], used: &[&FieldState], effort: E
             *bytes = small;
         }
     }
-}
-
-/// Makes the folders from the store's down to `folder`, each durable in the one above it.
-pub(crate) fn make_folders(vfs: &dyn Vfs, dir: &Path, folder: &Path) -> std::io::Result<()> {
-    let missing: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|path| *path != dir && path.starts_with(dir))
-        .filter(|path| vfs.stat(path).is_err())
-        .collect();
-    for path in missing.into_iter().rev() {
-        vfs.create_dir(path)?;
-        vfs.sync_dir(path.parent().unwrap_or(dir))?;
-    }
-    Ok(())
 }
 
 impl Fields {
