@@ -56,6 +56,13 @@ impl Core {
         Ok(())
     }
 
+    /// Writes a manifest that is missing or damaged anew.
+    pub(crate) fn mend_manifest(&self) -> Result<()> {
+        let mended = Manifest::mend(&*self.vfs, &self.dir)?;
+        *self.manifest.lock().unwrap_or_else(PoisonError::into_inner) = mended;
+        Ok(())
+    }
+
     pub(crate) fn store_id(&self) -> Result<u128> {
         Ok(self.manifest()?.state.store)
     }

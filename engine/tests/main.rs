@@ -21,6 +21,8 @@ mod outbox;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod sealed;

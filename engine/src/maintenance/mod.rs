@@ -10,14 +10,17 @@
 pub(crate) mod keeper;
 mod plan;
 mod rewrite;
+mod salvage;
 mod sweep;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 pub use self::plan::Rule;
 use self::plan::{Extent, Job};
-pub(crate) use self::rewrite::Removal;
 use self::rewrite::{Attempt, Made, Step, Stopped, Target};
+pub(crate) use self::rewrite::{Removal, was_cut};
+pub(crate) use self::salvage::count_readable;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::SourceId;
@@ -84,6 +87,8 @@ pub(crate) struct Maintenance<'c> {
     cancel: &'c AtomicBool,
     /// Segments that cannot be read.
     skip: Vec<u64>,
+    /// Active files that are sealed although they are damaged.
+    damaged: BTreeSet<(u32, u64)>,
     /// Files that were unlinked, which the manifest is told with its next edit.
     gone: Vec<Place>,
     /// Bytes that the disk lacks, less those of segments that went for it.
@@ -95,6 +100,14 @@ pub(crate) struct Maintenance<'c> {
 impl<'c> Maintenance<'c> {
     /// Takes the lock, if nobody has it; or waits for it.
     pub(crate) fn begin(core: &'c Core, cancel: &'c AtomicBool, wait: bool) -> Result<Option<Self>> {
+        let Some(mut maintenance) = Self::hold(core, cancel, wait)? else { return Ok(None) };
+        maintenance.sweep()?;
+        maintenance.short = short(core, &core.manifest()?.state);
+        Ok(Some(maintenance))
+    }
+
+    /// Takes the lock as [`Maintenance::begin`] does, and touches nothing yet.
+    pub(crate) fn hold(core: &'c Core, cancel: &'c AtomicBool, wait: bool) -> Result<Option<Self>> {
         core.check_writable()?;
         let path = FileName::MaintenanceLock.path(&core.dir);
         let failed = |error| Error::io("the lock of maintenance cannot be taken", &path, error);
@@ -111,11 +124,8 @@ impl<'c> Maintenance<'c> {
             core.vfs.sync_dir(&core.dir).map_err(failed)?;
         }
         let report = Upkeep::default();
-        let mut maintenance =
-            Self { core, cancel, skip: Vec::new(), gone: Vec::new(), short: 0, report, _lock: file };
-        maintenance.sweep()?;
-        maintenance.short = short(core, &core.manifest()?.state);
-        Ok(Some(maintenance))
+        let (skip, damaged, gone) = (Vec::new(), BTreeSet::new(), Vec::new());
+        Ok(Some(Self { core, cancel, skip, damaged, gone, short: 0, report, _lock: file }))
     }
 
     /// Does all steps that there are; `now` is the clock of archiving and retention.
@@ -164,7 +174,8 @@ impl<'c> Maintenance<'c> {
         let Some(job) = plan::next(&state, &self.core.options, extent, now, &self.skip, self.short) else {
             return Ok(false);
         };
-        let step = Step { core: self.core, state: &state, cancel: self.cancel };
+        let damaged = std::mem::take(&mut self.damaged);
+        let step = Step { core: self.core, state: &state, cancel: self.cancel, damaged: &damaged };
         let mut done = describe(&job, &state);
         let made = match &job {
             Job::Seal(files) => step.seal(files),
@@ -181,7 +192,9 @@ impl<'c> Maintenance<'c> {
         };
         let verify = !matches!(job, Job::Seal(_));
         let inputs = job.inputs(&state);
-        match made.and_then(|made| self.publish(&step, &inputs, made, verify)) {
+        let published = made.and_then(|made| self.publish(&step, &inputs, made, verify));
+        self.damaged = damaged;
+        match published {
             Ok((outputs, bytes)) => {
                 (done.outputs, done.bytes_after) = (outputs, bytes);
                 self.report.steps.push(done);
@@ -212,7 +225,8 @@ impl<'c> Maintenance<'c> {
         let state = self.core.manifest()?.state;
         let Some(entry) = state.segments.get(&id) else { return Ok(Ok(0)) };
         let place = Place::Segment { id, day: entry.day };
-        let step = Step { core: self.core, state: &state, cancel: self.cancel };
+        let damaged = BTreeSet::new();
+        let step = Step { core: self.core, state: &state, cancel: self.cancel, damaged: &damaged };
         let made = step.rewrite(&[id], Target::Day(entry.day), Some(removal)).and_then(|made| {
             if made.segments.is_empty() {
                 self.bury(id)?;
@@ -245,10 +259,21 @@ impl<'c> Maintenance<'c> {
         &mut self,
         step: &Step<'_>,
         inputs: &[Place],
-        mut made: Made,
+        made: Made,
         verify: bool,
     ) -> Attempt<(Vec<String>, u64)> {
-        let mut ops = Vec::new();
+        self.publish_with(step, inputs, made, verify, Vec::new())
+    }
+
+    /// As [`Maintenance::publish`], with more to say in the same edit of the manifest.
+    fn publish_with(
+        &mut self,
+        step: &Step<'_>,
+        inputs: &[Place],
+        mut made: Made,
+        verify: bool,
+        mut ops: Vec<Op>,
+    ) -> Attempt<(Vec<String>, u64)> {
         let mut outputs = Vec::new();
         let mut bytes = 0;
         let sealed = made.segments.iter_mut().try_for_each(|unfinished| {

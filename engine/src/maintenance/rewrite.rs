@@ -1,13 +1,13 @@
 //! The work of one step: rows of files that do not change any more, in order, into new segments.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::field;
 use crate::format::footer::Footer;
 use crate::format::frame::{FLAG_IMPORT, ImportProgress, PROGRESS_SIZE, SourceId};
@@ -18,12 +18,13 @@ use crate::gap::Gap;
 use crate::io::{OpenMode, ReadMap, Vfs};
 use crate::manifest::State;
 use crate::manifest::rebuild::slot_ends;
+use crate::quarantine;
 use crate::record::{self, CUSTOM_BASE, Payload};
 use crate::record_id::RecordId;
 use crate::segment::sealed::build::{Key, Plan, RowHead, SegmentBuilder, Sum, Unfinished};
 use crate::segment::sealed::read::{NotOpen, Segment};
 use crate::segment::sealed::rows::Rows;
-use crate::segment::walk::{Frames, settle};
+use crate::segment::walk::{FrameAt, Frames, Settled, count_rows, settle};
 
 /// How many rows go by between two looks at whether to stop.
 const STOP_EVERY: u64 = 4096;
@@ -79,18 +80,21 @@ pub(super) struct Step<'c> {
     pub(super) core: &'c Core,
     pub(super) state: &'c State,
     pub(super) cancel: &'c AtomicBool,
+    /// Active files that somebody wants sealed although they are damaged: each is kept whole in the quarantine, and what
+    /// does not read of it is a gap.
+    pub(super) damaged: &'c BTreeSet<(u32, u64)>,
 }
 
 impl Step<'_> {
-    fn vfs(&self) -> &dyn Vfs {
+    pub(super) fn vfs(&self) -> &dyn Vfs {
         &*self.core.vfs
     }
 
-    fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         &self.core.dir
     }
 
-    fn check(&self, row: u64) -> Attempt<()> {
+    pub(super) fn check(&self, row: u64) -> Attempt<()> {
         let look = row.is_multiple_of(STOP_EVERY);
         if look && self.cancel.load(Ordering::Relaxed) { Err(Stopped::Cancelled) } else { Ok(()) }
     }
@@ -113,10 +117,11 @@ impl Step<'_> {
         }
         // A frame that stands twice is damage, and was cut off by its sequence; an id never comes twice.
         rows.dedup_by_key(|row| row.key);
-        if rows.is_empty() {
+        // What is missing has to be said, by a segment without records if there are none.
+        if rows.is_empty() && made.gaps.is_empty() {
             return Ok(made);
         }
-        let words = self.core.options.word_index_min <= rows.len() as u64;
+        let words = !rows.is_empty() && self.core.options.word_index_min <= rows.len() as u64;
         let plan = Plan { words, archive: false, share: self.core.options.share_texts, sum: false };
         let id = self.state.next_segment;
         let mut builder = SegmentBuilder::begin(self.vfs(), self.dir(), self.state.store, id, plan)?;
@@ -128,6 +133,8 @@ impl Step<'_> {
             }
         }
         let mut unfinished = builder.finish()?;
+        let now = self.vfs().now();
+        date_empty(&mut unfinished.footer, (now, now), (now, now));
         let files: Vec<Place> = files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect();
         self.describe(&mut unfinished.footer, &files, &made);
         made.segments.push(unfinished);
@@ -208,14 +215,21 @@ impl Step<'_> {
             made.imports.retain(|progress| progress.source != source);
         }
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
-        let mut outputs =
-            Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
+        let mut outputs = Outputs::new(self);
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
         let words = self.core.options.word_index_min <= rows;
         let share = self.core.options.share_texts;
         let plan = Plan { words, archive: target != Target::Day(None), share, sum: true };
         let merged = self.merge(&segments, &mut outputs, plan, target, removal, &mut made.removed);
-        if let Err(stopped) = merged.and_then(|()| outputs.end_all()) {
+        let told = merged.and_then(|()| {
+            outputs.end_all()?;
+            // What is missing has to be said, by a segment without records if there are none.
+            if outputs.done.is_empty() && !made.gaps.is_empty() {
+                outputs.add_empty(&segments, target, plan)?;
+            }
+            Ok(())
+        });
+        if let Err(stopped) = told {
             outputs.abandon();
             return Err(stopped);
         }
@@ -290,7 +304,7 @@ impl Step<'_> {
     }
 
     /// Fills in what a footer says of where its rows come from.
-    fn describe(&self, footer: &mut Footer, inputs: &[Place], made: &Made) {
+    pub(super) fn describe(&self, footer: &mut Footer, inputs: &[Place], made: &Made) {
         footer.replaced = inputs.iter().map(|&place| (place, self.after(place))).collect();
         footer.slots = slot_ends(&made.slots);
         footer.imports.clone_from(&made.imports);
@@ -398,23 +412,53 @@ struct Cursor<'s> {
     of: (u32, u64),
 }
 
+/// Gives a segment without records the times of what it speaks of, so that it goes when they would have gone.
+pub(super) fn date_empty(footer: &mut Footer, time: (i64, i64), arrived: (i64, i64)) {
+    if footer.records == 0 {
+        (footer.time_min, footer.time_max) = time;
+        (footer.arrived_min, footer.arrived_max) = arrived;
+    }
+}
+
 /// Segments being written.
-struct Outputs<'p> {
+pub(super) struct Outputs<'p> {
     at: &'p Step<'p>,
     next: u64,
     open: Vec<Output>,
-    done: Vec<Unfinished>,
+    pub(super) done: Vec<Unfinished>,
 }
 
-struct Output {
+pub(super) struct Output {
     id: u64,
     day: Option<Day>,
-    builder: SegmentBuilder,
+    pub(super) builder: SegmentBuilder,
 }
 
-impl Outputs<'_> {
+impl<'p> Outputs<'p> {
+    pub(super) fn new(at: &'p Step<'p>) -> Self {
+        Self { at, next: at.state.next_segment, open: Vec::new(), done: Vec::new() }
+    }
+
+    /// Makes a segment without records, which says what is missing of these.
+    fn add_empty(&mut self, segments: &[Segment], target: Target, plan: Plan) -> Attempt<()> {
+        let footers = || segments.iter().map(|segment| &segment.footer);
+        let span = |least: fn(&Footer) -> i64, greatest: fn(&Footer) -> i64| {
+            (footers().map(least).min().unwrap_or(0), footers().map(greatest).max().unwrap_or(0))
+        };
+        let time = span(|footer| footer.time_min, |footer| footer.time_max);
+        let arrived = span(|footer| footer.arrived_min, |footer| footer.arrived_max);
+        let day = match target {
+            Target::Day(day) => day,
+            Target::Days => Some(Day::of(arrived.1)),
+        };
+        self.of(day, Plan { words: false, ..plan })?;
+        self.end_all()?;
+        self.done.iter_mut().for_each(|unfinished| date_empty(&mut unfinished.footer, time, arrived));
+        Ok(())
+    }
+
     /// The segment that takes rows of a day.
-    fn of(&mut self, day: Option<Day>, plan: Plan) -> Attempt<&mut Output> {
+    pub(super) fn of(&mut self, day: Option<Day>, plan: Plan) -> Attempt<&mut Output> {
         let at = match self.open.iter().position(|output| output.day == day) {
             Some(at) => at,
             None => {
@@ -443,7 +487,7 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    fn end_all(&mut self) -> Attempt<()> {
+    pub(super) fn end_all(&mut self) -> Attempt<()> {
         while !self.open.is_empty() {
             self.end(0)?;
         }
@@ -451,7 +495,7 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    fn abandon(self) {
+    pub(super) fn abandon(self) {
         let vfs = &*self.at.core.vfs;
         self.open.into_iter().for_each(|output| output.builder.abandon(vfs));
         self.done.into_iter().for_each(|unfinished| unfinished.abandon(vfs));
@@ -461,7 +505,8 @@ impl Outputs<'_> {
 /// An active file being sealed.
 struct OpenFile {
     slot: u32,
-    frames: Vec<crate::segment::walk::FrameAt>,
+    number: u64,
+    frames: Vec<FrameAt>,
     map: Box<dyn ReadMap>,
 }
 
@@ -496,7 +541,7 @@ impl OpenFile {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 made.gaps.push(lost(name, slot, entry));
-                return Ok(Self { slot, frames: Vec::new(), map: Box::new(NoBytes) });
+                return Ok(Self { slot, number, frames: Vec::new(), map: Box::new(NoBytes) });
             }
             Err(error) => return Err(failed(error).into()),
         };
@@ -508,7 +553,17 @@ impl OpenFile {
             Some(done) if entry.cap == u64::MAX => done.promise,
             _ => header::SIZE,
         };
-        let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
+        let mut settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
+        let damaged = at.damaged.contains(&(slot, number));
+        if damaged {
+            settled.frames.retain(|frame| {
+                let reads = count_rows(frame, bytes).is_some();
+                if !reads {
+                    made.gaps.push(unread(name, slot, frame));
+                }
+                reads
+            });
+        }
         for hole in &settled.gaps {
             let count =
                 hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
@@ -522,10 +577,20 @@ impl OpenFile {
                 what: "damaged records".into(),
             });
         }
-        if !settled.gaps.is_empty() {
-            keep(at, name, bytes)?;
+        if damaged && settled.gaps.is_empty() && was_cut(&settled, entry, map.bytes().len() as u64) {
+            let (file, offset) = (name.relative(), map.bytes().len() as u64);
+            made.gaps.push(Gap {
+                file,
+                offset,
+                len: 0,
+                records: None,
+                what: "the file was cut short".into(),
+            });
         }
-        Ok(Self { slot, frames: settled.frames, map })
+        if damaged || !settled.gaps.is_empty() {
+            quarantine::keep(at.vfs(), at.dir(), &name.to_string(), bytes)?;
+        }
+        Ok(Self { slot, number, frames: settled.frames, map })
     }
 
     /// Adds the rows of the file.
@@ -547,7 +612,8 @@ impl OpenFile {
             made.imports.extend(import);
             let odd = || {
                 let what = format!("record {}-{} does not read", self.slot, frame.header.first_sequence);
-                Error::new(ErrorKind::Corrupt, what).byte(frame.offset)
+                let name = FileName::Active { slot: self.slot, number: self.number };
+                Error::new(ErrorKind::Corrupt, what).at(name.relative().as_ref()).byte(frame.offset)
             };
             let mut payload = Payload::read(bytes).ok_or_else(odd)?;
             let number = u32::try_from(frames.len()).unwrap_or(u32::MAX);
@@ -583,20 +649,29 @@ fn lost(name: FileName, slot: u32, entry: &crate::manifest::FileEntry) -> Gap {
         file: name.relative(),
         offset: 0,
         len: 0,
-        records: count.map(|count| (RecordId { writer: slot, sequence: entry.first_sequence }, count)),
+        records: count
+            .filter(|count| 0 < *count)
+            .map(|count| (RecordId { writer: slot, sequence: entry.first_sequence }, count)),
         what: "a file of the store is not there".into(),
     }
 }
 
-/// Copies a damaged file to the quarantine, before it is replaced by what could be read of it.
-fn keep(at: &Step<'_>, name: FileName, bytes: &[u8]) -> Result<()> {
-    let folder = at.dir().join(crate::format::name::QUARANTINE_DIR);
-    let path = folder.join(name.to_string());
-    let failed = |error| Error::io("a damaged file cannot be set aside", &path, error);
-    at.vfs().create_dir(&folder).map_err(failed)?;
-    at.vfs().sync_dir(at.dir()).map_err(failed)?;
-    let file = at.vfs().open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
-    file.write_at(0, bytes).map_err(failed)?;
-    file.sync_data().map_err(failed)?;
-    at.vfs().sync_dir(&folder).map_err(failed)
+/// Whether a file ends before what it held does, as far as anybody can tell.
+pub(crate) fn was_cut(settled: &Settled, entry: &crate::manifest::FileEntry, len: u64) -> bool {
+    let whole = settled.closed || entry.done.is_some_and(|done| done.clean && done.end <= len);
+    len < entry.capacity && !whole
+}
+
+/// A frame whose checksums hold and whose records do not read all the same.
+fn unread(name: FileName, slot: u32, frame: &FrameAt) -> Gap {
+    Gap {
+        file: name.relative(),
+        offset: frame.offset,
+        len: frame.header.frame_size(),
+        records: Some((
+            RecordId { writer: slot, sequence: frame.header.first_sequence },
+            u64::from(frame.header.count),
+        )),
+        what: "records that do not read".into(),
+    }
 }
