@@ -357,7 +357,7 @@ fn a_repair_that_stops_at_any_operation_keeps_what_can_be_read_and_is_done_again
     for manifest in [false, true] {
         let base = SimDisk::new(11);
         let before = damaged(&base);
-        assert!(0 < before.len() && before.len() < 90, "{} records", before.len());
+        assert!(!before.is_empty() && before.len() < 90, "{} records", before.len());
         if manifest {
             base.corrupt(&Path::new(DIR).join("MANIFEST"), 0..48, |bytes| bytes.fill(0xFF));
         }
