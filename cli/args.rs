@@ -141,6 +141,8 @@ pub(crate) enum Command {
     Health(Health),
     /// Verify every checksum and invariant of the store
     Check(Check),
+    /// Make good what is damaged, or show what that would do
+    Repair(Repair),
     /// Remove events for good, or show which would go
     Forget(Forget),
     /// Copy the store as it is now, beside earlier copies
@@ -362,7 +364,7 @@ pub(crate) struct Completions {
 }
 
 /// Verbs whose names are taken, so that a query never gets another meaning when they come.
-const RESERVED: &[&str] = &["repair", "upgrade"];
+const RESERVED: &[&str] = &["upgrade"];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -543,7 +545,7 @@ mod tests {
     #[test]
     fn a_bad_call_says_what_is_right() {
         let failure = |typed: &str| read(typed.split(' ').map(OsString::from)).unwrap_err();
-        assert_eq!(failure("logq repair").message, "this version has no command `repair`");
+        assert_eq!(failure("logq upgrade").message, "this version has no command `upgrade`");
         assert_eq!(failure("logq").message, "nothing was asked");
         let unknown = failure("logq import --dryrun x");
         assert_eq!(unknown.message, "unexpected argument `--dryrun` found");

@@ -32,6 +32,13 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Do it; without it nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Forget {
     /// Conditions and a time, as in a query: user=alice last 7d
     #[arg(value_name = "EXPR", required = true)]

@@ -26,13 +26,17 @@ pub(crate) fn run(config: &Config, args: &Check) -> Outcome {
     let mut out = ui::stdout();
     out.write_all(text.as_bytes())?;
     out.flush()?;
+    if !report.damage.is_empty() {
+        config.ui.note("`logq repair` shows what can be made good");
+    }
     Ok(if report.damage.is_empty() { Exit::Done } else { Exit::No })
 }
 
 fn lines(report: &CheckReport) -> String {
-    let CheckReport { files, segments, blocks, frames, records, bytes, torn, damage } = report;
-    let mut out: String =
-        damage.iter().map(|gap| format!("damage: {}\n", ui::visible(&gap.to_string()))).collect();
+    let CheckReport { files, segments, blocks, frames, records, bytes, torn, damage, lost } = report;
+    let line = |label: &str, gap: &Gap| format!("{label}: {}\n", ui::visible(&gap.to_string()));
+    let mut out: String = damage.iter().map(|gap| line("damage", gap)).collect();
+    out.extend(lost.iter().map(|gap| line("lost", gap)));
     let counts = [(*files, "file"), (*segments, "segment"), (*blocks, "block"), (*frames, "frame")];
     let counts = counts.into_iter().filter(|(number, what)| 0 < *number || *what == "file");
     let mut verified: Vec<String> = counts.map(|(number, what)| ui::count(number, what)).collect();
@@ -43,6 +47,10 @@ fn lines(report: &CheckReport) -> String {
         1 => format!("verified {verified}: 1 damaged place\n"),
         places => format!("verified {verified}: {places} damaged places\n"),
     };
+    if !lost.is_empty() {
+        let places = ui::count(lost.len() as u64, "place");
+        out += &format!("records of {places} were lost before, and are no damage now: see quarantine/\n");
+    }
     if 0 < *torn {
         // A crash leaves these, and nobody was told that they were written.
         out +=
@@ -52,10 +60,11 @@ fn lines(report: &CheckReport) -> String {
 }
 
 fn as_json(report: &CheckReport) -> Value {
-    let CheckReport { files, segments, blocks, frames, records, bytes, torn, damage: places } = report;
+    let CheckReport { files, segments, blocks, frames, records, bytes, torn, damage: places, lost } = report;
     let places: Vec<Value> = places.iter().map(damage).collect();
+    let lost: Vec<Value> = lost.iter().map(damage).collect();
     json!({"files": files, "segments": segments, "blocks": blocks, "frames": frames, "records": records,
-        "bytes": bytes, "torn": torn, "damage": places})
+        "bytes": bytes, "torn": torn, "damage": places, "lost": lost})
 }
 
 /// One damaged place.

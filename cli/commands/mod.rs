@@ -15,6 +15,7 @@ pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod maintain;
 pub(crate) mod query;
+pub(crate) mod repair;
 pub(crate) mod seal;
 pub(crate) mod track;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(config: &Config, command: Command) -> Outcome {
         Command::Maintain(args) => maintain::run(config, &args),
         Command::Health(args) => health::run(config, &args),
         Command::Check(args) => check::run(config, &args),
+        Command::Repair(args) => repair::run(config, &args),
         Command::Forget(args) => forget::run(config, &args),
         Command::Backup(args) => backup::run(config, &args),
         Command::Restore(args) => backup::restore(config, &args),

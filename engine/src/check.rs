@@ -14,16 +14,14 @@ use self::sealed::SegmentCheck;
 use crate::budget;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{FLAG_IMPORT, PROGRESS_SIZE};
 use crate::format::header::{self, Read};
 use crate::format::manifest::Place;
 use crate::format::name::FileName;
 use crate::gap::Gap;
 use crate::io::{OpenMode, ReadMap};
 use crate::manifest::{Condition, FileEntry, State, read_header};
-use crate::record::{self, Payload};
 use crate::record_id::RecordId;
-use crate::segment::walk::{FrameAt, Frames, Settled, settle};
+use crate::segment::walk::{Frames, Settled, count_rows, settle};
 use crate::slot;
 use crate::snapshot;
 
@@ -49,6 +47,16 @@ pub struct CheckReport {
     pub torn: u64,
     /// Damage.
     pub damage: Vec<Gap>,
+    /// Records that are known to be lost: they were damaged when their file was replaced, and what there was of them
+    /// lies in `quarantine/`. Nothing is to be done about them; answers go on saying that they are missing.
+    pub lost: Vec<Gap>,
+}
+
+/// A check and what a repair has to know besides.
+pub(crate) struct Examined {
+    pub(crate) report: CheckReport,
+    /// Files that hold records which another file holds too.
+    pub(crate) doubled: Vec<String>,
 }
 
 /// How closely to look at sealed segments. Records of active files are always read one by one.
@@ -62,6 +70,11 @@ pub(crate) enum Depth {
 
 /// Checks everything that the manifest names, and the manifest.
 pub(crate) fn check(core: &Core, depth: Depth) -> Result<CheckReport> {
+    examine(core, depth).map(|examined| examined.report)
+}
+
+/// As [`check`], for a repair.
+pub(crate) fn examine(core: &Core, depth: Depth) -> Result<Examined> {
     let _readers = snapshot::lock_readers(core);
     for _ in 0..TRIES_MAX {
         let manifest = core.manifest()?;
@@ -72,11 +85,12 @@ pub(crate) fn check(core: &Core, depth: Depth) -> Result<CheckReport> {
             report: CheckReport::default(),
             ids: Vec::new(),
             names: Vec::new(),
+            doubled: Vec::new(),
         };
         check.note_manifest(&manifest.condition);
         if check.run()? {
             check.report.damage.extend(budget::check(core)?);
-            return Ok(check.report);
+            return Ok(Examined { report: check.report, doubled: check.doubled });
         }
     }
     Err(Error::new(ErrorKind::Stale, "the store's files keep changing").at(&core.dir))
@@ -91,6 +105,7 @@ struct Check<'c> {
     /// Which records each file holds: writer, sequences, and the place of the file in `names`.
     ids: Vec<(u32, Range<u64>, usize)>,
     names: Vec<String>,
+    doubled: Vec<String>,
 }
 
 impl Check<'_> {
@@ -160,8 +175,8 @@ impl Check<'_> {
             self.ids.extend(runs.iter().map(|run| (*writer, run.clone(), file)));
         }
         for known in &segment.footer.gaps {
-            if !self.report.damage.contains(known) {
-                self.report.damage.push(known.clone());
+            if !self.report.lost.contains(known) {
+                self.report.lost.push(known.clone());
             }
         }
     }
@@ -215,6 +230,7 @@ impl Check<'_> {
                 let what = format!("record {} and what follows it is in {other_name} too", id(run.start));
                 let name = self.names.get(*file).map_or("", String::as_str);
                 self.report.damage.push(gap(name, 0, 0, what));
+                self.doubled.extend([name.to_owned(), other_name.to_owned()]);
                 // Once for two files, however many runs they share.
                 told = Some((other, *file));
             }
@@ -279,22 +295,4 @@ fn add_frames(settled: &Settled, bytes: &[u8], slot: u32, file: &str, report: &m
             }
         }
     }
-}
-
-/// Reads every value of a frame; `None` when one does not read or a count is wrong.
-fn count_rows(frame: &FrameAt, bytes: &[u8]) -> Option<u64> {
-    if frame.header.is_close() {
-        return Some(0);
-    }
-    let skip = if frame.header.flags & FLAG_IMPORT == 0 { 0 } else { PROGRESS_SIZE };
-    let mut payload = Payload::read(frame.payload(bytes).get(skip..)?)?;
-    for _ in 0..frame.header.count {
-        let (_, mut fields) = payload.take_row()?;
-        while !fields.is_empty() {
-            let raw = record::take_field(&mut fields)?;
-            payload.name(raw.name)?;
-            raw.value()?;
-        }
-    }
-    payload.is_empty().then_some(u64::from(frame.header.count))
 }

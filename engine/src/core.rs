@@ -76,6 +76,13 @@ impl Core {
         self.bodiless.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
+    /// Writes a manifest that is missing or damaged anew.
+    pub(crate) fn mend_manifest(&self) -> Result<()> {
+        let mended = Manifest::mend(&*self.vfs, &self.dir)?;
+        *self.manifest.lock().unwrap_or_else(PoisonError::into_inner) = mended;
+        Ok(())
+    }
+
     pub(crate) fn store_id(&self) -> Result<u128> {
         Ok(self.manifest()?.state.store)
     }

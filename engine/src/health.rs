@@ -56,6 +56,8 @@ pub struct Health {
     pub orphans: Vec<String>,
     /// Damage that is known without looking for it.
     pub gaps: Vec<Gap>,
+    /// Records that are known to be lost: see [`crate::CheckReport::lost`].
+    pub lost: Vec<Gap>,
     /// The latest event time, nanoseconds since 1970.
     pub newest: Option<i64>,
     /// The earliest event time.
@@ -84,10 +86,14 @@ pub(crate) fn health(core: &Core, cache: &Cache, now: i64) -> Result<Health> {
     let snapshot = Snapshot::take(core, cache)?;
     let state = core.manifest()?.state;
     let files = snapshot.file_sizes();
+    let lost = snapshot.lost();
+    let mut gaps = snapshot.gaps();
+    gaps.retain(|gap| !lost.contains(gap));
     let mut health = Health {
         writers: writers(core, &state),
         orphans: orphans(core, &state)?,
-        gaps: snapshot.gaps(),
+        gaps,
+        lost,
         newest: files.iter().map(|file| file.time_max).max(),
         oldest: files.iter().map(|file| file.time_min).min(),
         unsealed_since: unsealed_since(&files),

@@ -39,8 +39,10 @@ mod manifest;
 mod options;
 mod packer;
 pub mod predicate;
+mod quarantine;
 mod record;
 mod record_id;
+mod repair;
 mod scan;
 mod segment;
 mod slot;
@@ -70,6 +72,7 @@ pub use options::{BATCH_SIZE_MAX, Durability, FILE_RECORDS_MAX, FILE_SIZE, Optio
 pub use packer::{Packed, Packer};
 pub use predicate::{Comparison, Literal, Predicate, Test};
 pub use record_id::RecordId;
+pub use repair::{Repair, RepairKind, RepairStep};
 pub use scan::{
     BATCH_ROWS_MAX, Batch, Entries, Fields, IntUnit, Ints, Lane, NO_CODE, Part, ROLLUP_KEYS, ROLLUP_MEASURES,
     Rollup, RollupAsk, RollupCell, Scan, ScanStats, TimeRange,

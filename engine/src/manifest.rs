@@ -7,7 +7,7 @@
 pub(crate) mod rebuild;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use self::rebuild::Files;
@@ -17,9 +17,10 @@ use crate::format::header::{self, FileHeader};
 use crate::format::manifest::{
     Done, Edit, GROWTH, HEAD_SIZE, Head, Op, Place, ReadHead, SegmentEntry, SlotEnd, encode_edit, read_edit,
 };
-use crate::format::name::{ACTIVE_DIR, ARCHIVE_DIR, FileName, QUARANTINE_DIR, SEGMENTS_DIR};
+use crate::format::name::{ACTIVE_DIR, ARCHIVE_DIR, FileName, SEGMENTS_DIR};
 use crate::io::{File, LockKind, OpenMode, Stat, Vfs};
 use crate::options::FILE_RECORDS_MAX;
+use crate::quarantine;
 
 /// A folder with this file is being filled by a restore, and is no store yet.
 pub(crate) const RESTORING: &str = "RESTORING";
@@ -320,7 +321,28 @@ impl Manifest {
         ops: impl FnOnce(&State) -> Result<Vec<Op>>,
     ) -> Result<Self> {
         let _lock = lock(vfs, dir)?;
-        let mut manifest = Self::load(vfs, dir)?;
+        Self::edit(vfs, dir, Self::load(vfs, dir)?, ops)
+    }
+
+    /// Writes a manifest that is missing or damaged anew, as the files tell it. The damaged one is kept in the
+    /// quarantine.
+    pub(crate) fn mend(vfs: &dyn Vfs, dir: &Path) -> Result<Self> {
+        let _lock = lock(vfs, dir)?;
+        let manifest = Self::load(vfs, dir)?;
+        if !matches!(manifest.condition, Condition::Rebuilt(_)) {
+            return Ok(manifest);
+        }
+        keep_damaged(vfs, dir)?;
+        write_whole(vfs, dir, &manifest.state, manifest.rewrites + 1)?;
+        Self::load(vfs, dir)
+    }
+
+    fn edit(
+        vfs: &dyn Vfs,
+        dir: &Path,
+        mut manifest: Self,
+        ops: impl FnOnce(&State) -> Result<Vec<Op>>,
+    ) -> Result<Self> {
         let ops = ops(&manifest.state)?;
         if ops.is_empty() {
             return Ok(manifest);
@@ -416,13 +438,12 @@ fn keep_damaged(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
     if vfs.stat(&path).is_err() {
         return Ok(());
     }
-    let folder = dir.join(QUARANTINE_DIR);
-    let kept: PathBuf = folder.join(format!("{}-{}", FileName::Manifest, vfs.now()));
-    let failed = |error| Error::io("a damaged manifest cannot be set aside", &kept, error);
-    vfs.create_dir(&folder).map_err(failed)?;
-    vfs.rename(&path, &kept).map_err(failed)?;
-    vfs.sync_dir(&folder).map_err(failed)?;
-    vfs.sync_dir(dir).map_err(failed)
+    // A copy: what a damaged manifest still says is of use until the new one stands in its place.
+    let read = vfs
+        .open(&path, OpenMode::Read)
+        .map_err(|error| Error::io("the manifest cannot be read", &path, error));
+    let (bytes, _) = read.and_then(|file| read_all(&*file, &path))?;
+    quarantine::keep(vfs, dir, &FileName::Manifest.to_string(), &bytes).map(drop)
 }
 
 /// What a whole and sound manifest says.

@@ -196,6 +196,11 @@ impl Snapshot {
         self.gaps.clone()
     }
 
+    /// Those gaps of which nothing is left in the store but the note that they are lost.
+    pub(crate) fn lost(&self) -> Vec<Gap> {
+        self.segments.iter().flat_map(|segment| segment.footer.gaps.iter().cloned()).collect()
+    }
+
     /// How many files the snapshot reads from.
     pub fn files(&self) -> usize {
         self.views.len() + self.segments.len()

@@ -17,6 +17,7 @@ use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::maintenance::keeper::Keeper;
 use crate::maintenance::{self, Round, Upkeep};
 use crate::options::{Durability, Options};
+use crate::repair::{self, Repair};
 use crate::snapshot::{Cache, Snapshot};
 use crate::writer::Writer;
 
@@ -136,6 +137,48 @@ impl Store {
     /// ```
     pub fn check_deep(&self) -> Result<CheckReport> {
         check::check(&self.core, Depth::Rows)
+    }
+
+    /// What [`Store::repair`] would do about what [`Store::check_deep`] finds. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::check`].
+    pub fn plan_repair(&self) -> Result<Repair> {
+        repair::plan(&self.core)
+    }
+
+    /// Makes good what [`Store::check_deep`] finds damaged: the manifest is written anew, what can be read of a damaged
+    /// file becomes a segment in its place, and what is lost is noted, so that answers say so. Damaged files are kept whole in
+    /// `quarantine/`. Writers may go on; what one of them is filling is left alone. When it returns, it is on disk.
+    /// Waits for another process that maintains the store.
+    ///
+    /// # Errors
+    /// As [`Store::seal`]. What was repaired before an error stays repaired, and nothing that can be read is lost.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Event, Options, RepairKind, Store};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// let log = store.writer()?;
+    /// for task in ["one", "two", "three"] {
+    ///     log.append_batch(&[Event::ai("chat").field("task", task)])?;
+    /// }
+    /// log.close()?;
+    /// let file = dir.path().join("active/0-1.log");
+    /// let mut bytes = std::fs::read(&file).unwrap();
+    /// let at = bytes.windows(3).position(|word| word == b"two").unwrap();
+    /// bytes[at] ^= 1;
+    /// std::fs::write(&file, bytes).unwrap();
+    ///
+    /// let repair = store.repair()?;
+    /// let step = &repair.steps[0];
+    /// assert_eq!((step.kind, step.kept, step.lost), (RepairKind::Salvage, Some(2), Some(1)));
+    /// let report = store.check_deep()?;
+    /// assert_eq!((report.damage.len(), report.lost.len(), report.records), (0, 1, 2));
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn repair(&self) -> Result<Repair> {
+        repair::apply(&self.core, &self.budgets)
     }
 
     /// Seals all records but those in files that a live writer is filling: they become segments, columns

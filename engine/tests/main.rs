@@ -27,6 +27,8 @@ mod polite;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod sealed;

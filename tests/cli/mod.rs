@@ -11,6 +11,7 @@ mod forget;
 mod health;
 mod import;
 mod output;
+mod repair;
 mod settings;
 mod shell;
 mod suites;

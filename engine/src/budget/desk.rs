@@ -323,16 +323,7 @@ impl Desk {
             let rules = Arc::clone(&txn.state.rules);
             let now = if keep { txn.clock } else { txn.state.now };
             let mut fresh = self.counted(rules, now, &snapshot)?;
-            let (counted, logged) = (txn.state.amounts(), fresh.amounts());
-            let rest: BTreeSet<usize> = counted.keys().chain(logged.keys()).filter_map(shares).collect();
-            let (counted, logged) = (together(counted, &rest), together(logged, &rest));
-            let keys: BTreeSet<_> = counted.keys().chain(logged.keys()).cloned().collect();
-            let different = keys.into_iter().filter_map(|key| {
-                let amount = |amounts: &BTreeMap<_, u64>| amounts.get(&key).copied().unwrap_or(0);
-                let (counted, logged) = (amount(&counted), amount(&logged));
-                (counted != logged).then_some(Recounted { key, counted, logged })
-            });
-            let different: Vec<_> = different.collect();
+            let different = differences(txn.state, &mut fresh);
             if keep {
                 txn.replace(fresh);
             }
@@ -359,6 +350,44 @@ impl Desk {
         })?;
         Ok(budgets)
     }
+}
+
+/// Counts the log and compares it with the counters, for somebody who only looks. Nothing is there to compare where no
+/// table of this boot is. Writes nothing.
+///
+/// # Errors
+/// What the operating system says, and [`ErrorKind::Corrupt`] for damaged definitions.
+pub(super) fn compare(core: &Core) -> Result<Vec<Recounted>> {
+    let rules = Arc::new(read_rules(core)?);
+    // The counters first: whatever they have counted was appended before, and is in the snapshot.
+    let Some(mut state) = read_state(core, &rules)? else { return Ok(Vec::new()) };
+    let snapshot = Snapshot::take(core, &Cache::default())?;
+    state.tick(core.vfs.now());
+    fold::pending(&state, &snapshot)?.ops().iter().for_each(|op| state.apply(op));
+    let mut fresh = State::new(rules, state.now)?;
+    fold::count(&mut fresh, &snapshot)?;
+    let mut found = differences(&mut state, &mut fresh);
+    let options = &core.options;
+    if options.retain_for.is_some() || options.retain_bytes.is_some() || options.keep_free_bytes != 0 {
+        // What has expired was counted: a window that began before the oldest event may well say more than the log.
+        let oldest = snapshot.file_sizes().iter().map(|file| file.time_min).min().unwrap_or(i64::MAX);
+        found.retain(|found| found.counted < found.logged || oldest <= found.key.2);
+    }
+    Ok(found)
+}
+
+/// What the counters say and what the log says, where they differ.
+fn differences(state: &mut State, fresh: &mut State) -> Vec<Recounted> {
+    let (counted, logged) = (state.amounts(), fresh.amounts());
+    let rest: BTreeSet<usize> = counted.keys().chain(logged.keys()).filter_map(shares).collect();
+    let (counted, logged) = (together(counted, &rest), together(logged, &rest));
+    let keys: BTreeSet<_> = counted.keys().chain(logged.keys()).cloned().collect();
+    let different = keys.into_iter().filter_map(|key| {
+        let amount = |amounts: &BTreeMap<_, u64>| amounts.get(&key).copied().unwrap_or(0);
+        let (counted, logged) = (amount(&counted), amount(&logged));
+        (counted != logged).then_some(Recounted { key, counted, logged })
+    });
+    different.collect()
 }
 
 /// What windows hold: by budget, group and start.

@@ -264,19 +264,42 @@ fn every_counter(txn: &mut Txn<'_>) -> Vec<Add> {
         .collect()
 }
 
-/// What is wrong with the definitions, if they are damaged. The table needs no check: one that does not hold is made anew.
+/// What is wrong with the files of budgets: definitions and outbox that do not read, and counters that are not what the
+/// log says. A table that does not hold is made anew by whoever needs it, and is no damage. Writes nothing.
 ///
 /// # Errors
 /// What the operating system says.
-pub(crate) fn check(core: &Core) -> Result<Option<Gap>> {
-    let what = match desk::read_rules(core) {
-        Ok(_) => return Ok(None),
-        Err(error) if error.kind() == ErrorKind::Corrupt => "the definitions of budgets are damaged",
-        Err(error) => return Err(error),
+pub(crate) fn check(core: &Core) -> Result<Vec<Gap>> {
+    let gap = |file: FileName, what: String| {
+        let len = core.vfs.stat(&file.path(&core.dir)).map_or(0, |stat| stat.size);
+        Gap { file: file.relative(), offset: 0, len, records: None, what }
     };
-    let file = FileName::BudgetDefinitions;
-    let len = core.vfs.stat(&file.path(&core.dir)).map_or(0, |stat| stat.size);
-    Ok(Some(Gap { file: file.relative(), offset: 0, len, records: None, what: what.into() }))
+    let mut found = Vec::new();
+    if outbox::is_damaged(core)? {
+        found.push(gap(FileName::Outbox, "the list of delivered alerts is damaged".into()));
+    }
+    match status::differences(core) {
+        Ok(differences) => {
+            let tell = |difference: status::Difference| {
+                let status::Difference { budget, counted, logged, .. } = difference;
+                gap(
+                    FileName::BudgetTable,
+                    format!("a counter of budget `{budget}` says {counted}, and the log says {logged}"),
+                )
+            };
+            found.extend(differences.into_iter().map(tell));
+        }
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            let what = match desk::read_rules(core) {
+                Err(_) => "the definitions of budgets are damaged",
+                // Records that cannot be read were named where they are.
+                Ok(_) => return Ok(found),
+            };
+            found.push(gap(FileName::BudgetDefinitions, what.into()));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(found)
 }
 
 /// What a file of the folder of budgets holds, for a human: lines, and how many damaged pieces there are. `None` for

@@ -126,17 +126,15 @@ impl Outbox {
 
     /// What is remembered; `None` when nothing is, or it is damaged: then alerts of the last day are delivered once more.
     fn read(core: &Core) -> Result<Option<Self>> {
-        let path = FileName::Outbox.path(&core.dir);
-        let failed = |error| Error::io("the outbox of alerts cannot be read", &path, error);
-        let file = match core.vfs.open(&path, OpenMode::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let size = file.stat().map_err(failed)?.size;
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
-        let len = file.read_at(0, &mut bytes).map_err(failed)?;
-        Ok(Self::decode(bytes.get(..len).unwrap_or_default()))
+        Ok(read_bytes(core)?.and_then(|bytes| Self::decode(&bytes)))
+    }
+
+    /// Whether bytes are neither an outbox nor that of a newer version.
+    fn is_damage(bytes: &[u8]) -> bool {
+        let newer = MAGIC.split_last().is_some_and(|(version, name)| {
+            bytes.strip_prefix(name).and_then(<[u8]>::first).is_some_and(|other| version < other)
+        });
+        !newer && Self::decode(bytes).is_none()
     }
 
     /// Remembers, on disk.
@@ -236,6 +234,30 @@ impl Budgets {
         }
         Ok(round)
     }
+}
+
+/// The bytes of the outbox; none when there is no such file.
+fn read_bytes(core: &Core) -> Result<Option<Vec<u8>>> {
+    let path = FileName::Outbox.path(&core.dir);
+    let failed = |error| Error::io("the outbox of alerts cannot be read", &path, error);
+    let file = match core.vfs.open(&path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let size = file.stat().map_err(failed)?.size;
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+    let len = file.read_at(0, &mut bytes).map_err(failed)?;
+    bytes.truncate(len);
+    Ok(Some(bytes))
+}
+
+/// Whether there is an outbox that does not read.
+///
+/// # Errors
+/// What the operating system says.
+pub(super) fn is_damaged(core: &Core) -> Result<bool> {
+    Ok(read_bytes(core)?.is_some_and(|bytes| Outbox::is_damage(&bytes)))
 }
 
 /// What an outbox holds, for a human: lines, and how many damaged pieces there are.

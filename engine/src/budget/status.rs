@@ -6,6 +6,7 @@ use super::op::{Group, Op};
 use super::state::State;
 use super::window::Window;
 use super::{Budgets, record};
+use crate::core::Core;
 use crate::error::Result;
 use crate::format::name::FileName;
 
@@ -150,20 +151,29 @@ impl Budgets {
     }
 
     fn recounted(&self, keep: bool) -> Result<Vec<Difference>> {
-        let names: Vec<String> = self.definitions()?.into_iter().map(|budget| budget.name).collect();
-        let found = self.shared.desk.recount(keep)?;
-        let difference = |found: Recounted| {
-            let (budget, group, window_start) = found.key;
-            Difference {
-                budget: names.get(budget).cloned().unwrap_or_default(),
-                group: record::group_name(&group).map(str::to_owned),
-                window_start,
-                counted: found.counted,
-                logged: found.logged,
-            }
-        };
-        Ok(found.into_iter().map(difference).collect())
+        let budgets = self.definitions()?;
+        Ok(named(&budgets, self.shared.desk.recount(keep)?))
     }
+}
+
+/// As [`Budgets::verify`], for somebody who only looks: writes nothing.
+pub(super) fn differences(core: &Core) -> Result<Vec<Difference>> {
+    let budgets = desk::read_rules(core)?.budgets;
+    Ok(named(&budgets, desk::compare(core)?))
+}
+
+fn named(budgets: &[Budget], found: Vec<Recounted>) -> Vec<Difference> {
+    let difference = |found: Recounted| {
+        let (budget, group, window_start) = found.key;
+        Difference {
+            budget: budgets.get(budget).map(|budget| budget.name.clone()).unwrap_or_default(),
+            group: record::group_name(&group).map(str::to_owned),
+            window_start,
+            counted: found.counted,
+            logged: found.logged,
+        }
+    };
+    found.into_iter().map(difference).collect()
 }
 
 /// The rows of a state.

@@ -377,7 +377,7 @@ fn a_record_in_two_files_is_found() {
 }
 
 #[test]
-fn damage_that_was_sealed_is_said_once() {
+fn records_that_were_lost_before_they_were_sealed_are_said_once_and_are_no_damage() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let writer = store.writer_with(crate::Durability::Synced).unwrap();
@@ -393,6 +393,11 @@ fn damage_that_was_sealed_is_said_once() {
     OpenOptions::new().write(true).open(&file).unwrap().write_all_at(b"X", place as u64).unwrap();
     store.seal().unwrap();
     let report = store.check_deep().unwrap();
-    assert_eq!((report.damage.len(), report.records), (1, 19), "{:#?}", report.damage);
-    assert_eq!(report.damage[0].what, "damaged records");
+    assert_eq!((report.damage.as_slice(), report.records), (&[][..], 19));
+    assert_eq!(
+        (report.lost.len(), report.lost[0].what.as_str()),
+        (1, "damaged records"),
+        "{:#?}",
+        report.lost
+    );
 }

@@ -49,8 +49,6 @@ pub(crate) enum FileName {
     Segment { id: u64, day: Option<Day> },
     /// A segment being written.
     SegmentNew { id: u64 },
-    /// A segment in the quarantine, since then (wall clock, ns).
-    Quarantined { id: u64, since: i64 },
     /// What the budgets are.
     BudgetDefinitions,
     /// Definitions being written.
@@ -115,7 +113,6 @@ impl FileName {
             Self::SourceLock { .. } => store.join(IMPORTS_DIR).join(self.to_string()),
             Self::Segment { .. }
             | Self::SegmentNew { .. }
-            | Self::Quarantined { .. }
             | Self::BudgetDefinitions
             | Self::BudgetDefinitionsNew
             | Self::BudgetTable
@@ -134,7 +131,6 @@ impl FileName {
         match self {
             Self::SlotLock { .. } | Self::Active { .. } => store.join(ACTIVE_DIR),
             Self::SourceLock { .. } => store.join(IMPORTS_DIR),
-            Self::Quarantined { .. } => store.join(QUARANTINE_DIR),
             Self::BudgetDefinitions
             | Self::BudgetDefinitionsNew
             | Self::BudgetTable
@@ -212,7 +208,6 @@ impl fmt::Display for FileName {
             Self::MaintenanceLock => f.write_str("maintenance.lock"),
             Self::Segment { id, .. } => write!(f, "{id}.seg"),
             Self::SegmentNew { id } => write!(f, "{id}.new"),
-            Self::Quarantined { id, since } => write!(f, "{id}-{since}.seg"),
             Self::BudgetDefinitions => f.write_str("definitions"),
             Self::BudgetDefinitionsNew => f.write_str("definitions.new"),
             Self::BudgetTable => f.write_str("table"),

@@ -1,22 +1,24 @@
 //! The rows of active files that are being sealed, where they lie.
 
 use super::rewrite::{Attempt, Made, Step};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::format::frame::{FLAG_IMPORT, ImportProgress, PROGRESS_SIZE};
 use crate::format::header;
 use crate::format::manifest::SlotEnd;
 use crate::format::name::FileName;
 use crate::gap::Gap;
 use crate::io::{OpenMode, ReadMap};
+use crate::quarantine;
 use crate::record::Payload;
 use crate::record_id::RecordId;
 use crate::segment::sealed::build::Key;
-use crate::segment::walk::{Frames, settle};
+use crate::segment::walk::{FrameAt, Frames, Settled, count_rows, settle};
 
 /// An active file being sealed.
 pub(super) struct OpenFile {
     slot: u32,
-    frames: Vec<crate::segment::walk::FrameAt>,
+    number: u64,
+    frames: Vec<FrameAt>,
     map: Box<dyn ReadMap>,
 }
 
@@ -51,7 +53,7 @@ impl OpenFile {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 made.gaps.push(lost(name, slot, entry));
-                return Ok(Self { slot, frames: Vec::new(), map: Box::new(NoBytes) });
+                return Ok(Self { slot, number, frames: Vec::new(), map: Box::new(NoBytes) });
             }
             Err(error) => return Err(failed(error).into()),
         };
@@ -63,7 +65,17 @@ impl OpenFile {
             Some(done) if entry.cap == u64::MAX => done.promise,
             _ => header::SIZE,
         };
-        let settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
+        let mut settled = settle(frames, header::SIZE, promise, Some(entry.first_sequence));
+        let damaged = at.damaged.contains(&(slot, number));
+        if damaged {
+            settled.frames.retain(|frame| {
+                let reads = count_rows(frame, bytes).is_some();
+                if !reads {
+                    made.gaps.push(unread(name, slot, frame));
+                }
+                reads
+            });
+        }
         for hole in &settled.gaps {
             let count =
                 hole.sequences.as_ref().map(|range| (range.start, range.end.saturating_sub(range.start)));
@@ -77,10 +89,20 @@ impl OpenFile {
                 what: "damaged records".into(),
             });
         }
-        if !settled.gaps.is_empty() {
-            keep(at, name, bytes)?;
+        if damaged && settled.gaps.is_empty() && was_cut(&settled, entry, map.bytes().len() as u64) {
+            let (file, offset) = (name.relative(), map.bytes().len() as u64);
+            made.gaps.push(Gap {
+                file,
+                offset,
+                len: 0,
+                records: None,
+                what: "the file was cut short".into(),
+            });
         }
-        Ok(Self { slot, frames: settled.frames, map })
+        if damaged || !settled.gaps.is_empty() {
+            quarantine::keep(at.vfs(), at.dir(), &name.to_string(), bytes)?;
+        }
+        Ok(Self { slot, number, frames: settled.frames, map })
     }
 
     /// Adds the rows of the file.
@@ -102,7 +124,8 @@ impl OpenFile {
             made.imports.extend(import);
             let odd = || {
                 let what = format!("record {}-{} does not read", self.slot, frame.header.first_sequence);
-                Error::new(ErrorKind::Corrupt, what).byte(frame.offset)
+                let name = FileName::Active { slot: self.slot, number: self.number };
+                Error::new(ErrorKind::Corrupt, what).at(name.relative().as_ref()).byte(frame.offset)
             };
             let mut payload = Payload::read(bytes).ok_or_else(odd)?;
             let number = u32::try_from(frames.len()).unwrap_or(u32::MAX);
@@ -138,20 +161,29 @@ fn lost(name: FileName, slot: u32, entry: &crate::manifest::FileEntry) -> Gap {
         file: name.relative(),
         offset: 0,
         len: 0,
-        records: count.map(|count| (RecordId { writer: slot, sequence: entry.first_sequence }, count)),
+        records: count
+            .filter(|count| 0 < *count)
+            .map(|count| (RecordId { writer: slot, sequence: entry.first_sequence }, count)),
         what: "a file of the store is not there".into(),
     }
 }
 
-/// Copies a damaged file to the quarantine, before it is replaced by what could be read of it.
-fn keep(at: &Step<'_>, name: FileName, bytes: &[u8]) -> Result<()> {
-    let folder = at.dir().join(crate::format::name::QUARANTINE_DIR);
-    let path = folder.join(name.to_string());
-    let failed = |error| Error::io("a damaged file cannot be set aside", &path, error);
-    at.vfs().create_dir(&folder).map_err(failed)?;
-    at.vfs().sync_dir(at.dir()).map_err(failed)?;
-    let file = at.vfs().open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
-    file.write_at(0, bytes).map_err(failed)?;
-    file.sync_data().map_err(failed)?;
-    at.vfs().sync_dir(&folder).map_err(failed)
+/// Whether a file ends before what it held does, as far as anybody can tell.
+pub(crate) fn was_cut(settled: &Settled, entry: &crate::manifest::FileEntry, len: u64) -> bool {
+    let whole = settled.closed || entry.done.is_some_and(|done| done.clean && done.end <= len);
+    len < entry.capacity && !whole
+}
+
+/// A frame whose checksums hold and whose records do not read all the same.
+fn unread(name: FileName, slot: u32, frame: &FrameAt) -> Gap {
+    Gap {
+        file: name.relative(),
+        offset: frame.offset,
+        len: frame.header.frame_size(),
+        records: Some((
+            RecordId { writer: slot, sequence: frame.header.first_sequence },
+            u64::from(frame.header.count),
+        )),
+        what: "records that do not read".into(),
+    }
 }

@@ -17,10 +17,11 @@ mod guide;
 pub(crate) mod keeper;
 mod plan;
 mod rewrite;
+mod salvage;
 mod sweep;
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::AtomicBool;
 
 pub use self::clock::Held;
@@ -29,8 +30,10 @@ pub(crate) use self::guide::Guide;
 pub use self::guide::{Round, UpkeepProgress};
 pub use self::plan::Rule;
 use self::plan::{Extent, Facts, Job};
-pub(crate) use self::rewrite::Removal;
 use self::rewrite::{Attempt, Made, Step, Stopped, Target};
+pub(crate) use self::frames::was_cut;
+pub(crate) use self::rewrite::Removal;
+pub(crate) use self::salvage::count_readable;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::SourceId;
@@ -107,6 +110,8 @@ pub(crate) struct Maintenance<'c> {
     guide: &'c Guide<'c>,
     /// Segments that cannot be read.
     skip: Vec<u64>,
+    /// Active files that are sealed although they are damaged.
+    damaged: BTreeSet<(u32, u64)>,
     /// Files that were unlinked, which the manifest is told with its next edit.
     gone: Vec<Place>,
     /// Bytes that the disk lacks, less those of segments that went for it.
@@ -124,6 +129,14 @@ pub(crate) struct Maintenance<'c> {
 impl<'c> Maintenance<'c> {
     /// Takes the lock, if nobody has it; or waits for it.
     pub(crate) fn begin(core: &'c Core, guide: &'c Guide<'c>, wait: bool) -> Result<Option<Self>> {
+        let Some(mut maintenance) = Self::hold(core, guide, wait)? else { return Ok(None) };
+        maintenance.sweep()?;
+        maintenance.short = short(core, &core.manifest()?.state);
+        Ok(Some(maintenance))
+    }
+
+    /// Takes the lock as [`Maintenance::begin`] does, and touches nothing yet.
+    pub(crate) fn hold(core: &'c Core, guide: &'c Guide<'c>, wait: bool) -> Result<Option<Self>> {
         core.check_writable()?;
         let path = FileName::MaintenanceLock.path(&core.dir);
         let failed = |error| Error::io("the lock of maintenance cannot be taken", &path, error);
@@ -140,10 +153,11 @@ impl<'c> Maintenance<'c> {
             core.vfs.sync_dir(&core.dir).map_err(failed)?;
         }
         let report = Upkeep::default();
-        let mut maintenance = Self {
+        Ok(Some(Self {
             core,
             guide,
             skip: Vec::new(),
+            damaged: BTreeSet::new(),
             gone: Vec::new(),
             short: 0,
             unsealable: false,
@@ -151,10 +165,7 @@ impl<'c> Maintenance<'c> {
             note: Note::read(core),
             report,
             lock: file,
-        };
-        maintenance.sweep()?;
-        maintenance.short = short(core, &core.manifest()?.state);
-        Ok(Some(maintenance))
+        }))
     }
 
     /// Does all steps that there are; `now` is the clock of archiving and retention, the machine's if nobody says it.
@@ -246,7 +257,8 @@ impl<'c> Maintenance<'c> {
         let Some(job) = plan::next(&state, &self.core.options, extent, &facts) else {
             return Ok(false);
         };
-        let step = Step { core: self.core, state: &state, guide: self.guide };
+        let damaged = std::mem::take(&mut self.damaged);
+        let step = Step { core: self.core, state: &state, guide: self.guide, damaged: &damaged };
         let mut done = describe(self.core, &job, &state);
         self.guide.begin(done.records, done.bytes_before);
         if self.guide.is_cancelled() {
@@ -273,7 +285,9 @@ impl<'c> Maintenance<'c> {
         };
         let verify = !matches!(job, Job::Seal(_));
         let inputs = job.inputs(&state);
-        match made.and_then(|made| self.publish(&step, &inputs, made, verify)) {
+        let published = made.and_then(|made| self.publish(&step, &inputs, made, verify));
+        self.damaged = damaged;
+        match published {
             Ok((outputs, bytes)) => {
                 (done.outputs, done.bytes_after) = (outputs, bytes);
                 self.report.steps.push(done);
@@ -322,7 +336,8 @@ impl<'c> Maintenance<'c> {
         let state = self.core.manifest()?.state;
         let Some(entry) = state.segments.get(&id) else { return Ok(Ok(0)) };
         let place = Place::Segment { id, day: entry.day };
-        let step = Step { core: self.core, state: &state, guide: self.guide };
+        let damaged = BTreeSet::new();
+        let step = Step { core: self.core, state: &state, guide: self.guide, damaged: &damaged };
         let made = step.rewrite(&[id], Target::Day(entry.day), Some(removal)).and_then(|made| {
             if made.segments.is_empty() {
                 self.bury(id)?;
@@ -356,10 +371,21 @@ impl<'c> Maintenance<'c> {
         &mut self,
         step: &Step<'_>,
         inputs: &[Place],
-        mut made: Made,
+        made: Made,
         verify: bool,
     ) -> Attempt<(Vec<String>, u64)> {
-        let mut ops = Vec::new();
+        self.publish_with(step, inputs, made, verify, Vec::new())
+    }
+
+    /// As [`Maintenance::publish`], with more to say in the same edit of the manifest.
+    fn publish_with(
+        &mut self,
+        step: &Step<'_>,
+        inputs: &[Place],
+        mut made: Made,
+        verify: bool,
+        mut ops: Vec<Op>,
+    ) -> Attempt<(Vec<String>, u64)> {
         let mut outputs = Vec::new();
         let mut bytes = 0;
         let read = self.guide.read_all();

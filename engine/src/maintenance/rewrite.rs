@@ -1,6 +1,6 @@
 //! The work of one step: rows of files that do not change any more, in order, into new segments.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::bodies;
 use super::frames::{FrameRows, OpenFile, Row};
 use super::guide::Guide;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::field;
 use crate::format::footer::Footer;
 use crate::format::frame::{ImportProgress, SourceId};
@@ -80,6 +80,9 @@ pub(super) struct Step<'c> {
     pub(super) core: &'c Core,
     pub(super) state: &'c State,
     pub(super) guide: &'c Guide<'c>,
+    /// Active files that somebody wants sealed although they are damaged: each is kept whole in the quarantine, and what
+    /// does not read of it is a gap.
+    pub(super) damaged: &'c BTreeSet<(u32, u64)>,
 }
 
 impl Step<'_> {
@@ -109,10 +112,11 @@ impl Step<'_> {
         }
         // A frame that stands twice is damage, and was cut off by its sequence; an id never comes twice.
         rows.dedup_by_key(|row| row.key);
-        if rows.is_empty() {
+        // What is missing has to be said, by a segment without records if there are none.
+        if rows.is_empty() && made.gaps.is_empty() {
             return Ok(made);
         }
-        let words = self.core.options.word_index_min <= rows.len() as u64;
+        let words = !rows.is_empty() && self.core.options.word_index_min <= rows.len() as u64;
         let plan = Plan { words, archive: false, share: self.core.options.share_texts, sum: false };
         let id = self.state.next_segment;
         let mut builder = SegmentBuilder::begin(self.vfs(), self.dir(), self.state.store, id, plan)?;
@@ -124,6 +128,8 @@ impl Step<'_> {
             }
         }
         let mut unfinished = builder.finish()?;
+        let now = self.vfs().now();
+        date_empty(&mut unfinished.footer, (now, now), (now, now));
         let files: Vec<Place> = files.iter().map(|&(slot, number)| Place::Active { slot, number }).collect();
         self.describe(&mut unfinished.footer, &files, &made);
         made.segments.push(unfinished);
@@ -204,14 +210,21 @@ impl Step<'_> {
             made.imports.retain(|progress| progress.source != source);
         }
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
-        let mut outputs =
-            Outputs { at: self, next: self.state.next_segment, open: Vec::new(), done: Vec::new() };
+        let mut outputs = Outputs::new(self);
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
         let words = self.core.options.word_index_min <= rows;
         let share = self.core.options.share_texts;
         let plan = Plan { words, archive: target != Target::Day(None), share, sum: true };
         let merged = self.merge(&segments, &mut outputs, plan, target, removal, &mut made.removed);
-        let dropped = match merged.and_then(|dropped| outputs.end_all().map(|()| dropped)) {
+        let told = merged.and_then(|dropped| {
+            outputs.end_all()?;
+            // What is missing has to be said, by a segment without records if there are none.
+            if outputs.done.is_empty() && !made.gaps.is_empty() {
+                outputs.add_empty(&segments, target, plan)?;
+            }
+            Ok(dropped)
+        });
+        let dropped = match told {
             Ok(dropped) => dropped,
             Err(stopped) => {
                 outputs.abandon();
@@ -298,7 +311,7 @@ impl Step<'_> {
     }
 
     /// Fills in what a footer says of where its rows come from.
-    fn describe(&self, footer: &mut Footer, inputs: &[Place], made: &Made) {
+    pub(super) fn describe(&self, footer: &mut Footer, inputs: &[Place], made: &Made) {
         footer.replaced = inputs.iter().map(|&place| (place, self.after(place))).collect();
         footer.slots = slot_ends(&made.slots);
         footer.imports.clone_from(&made.imports);
@@ -447,23 +460,53 @@ impl Cursor<'_> {
     }
 }
 
+/// Gives a segment without records the times of what it speaks of, so that it goes when they would have gone.
+pub(super) fn date_empty(footer: &mut Footer, time: (i64, i64), arrived: (i64, i64)) {
+    if footer.records == 0 {
+        (footer.time_min, footer.time_max) = time;
+        (footer.arrived_min, footer.arrived_max) = arrived;
+    }
+}
+
 /// Segments being written.
-struct Outputs<'p> {
+pub(super) struct Outputs<'p> {
     at: &'p Step<'p>,
     next: u64,
     open: Vec<Output>,
-    done: Vec<Unfinished>,
+    pub(super) done: Vec<Unfinished>,
 }
 
-struct Output {
+pub(super) struct Output {
     id: u64,
     day: Option<Day>,
-    builder: SegmentBuilder,
+    pub(super) builder: SegmentBuilder,
 }
 
-impl Outputs<'_> {
+impl<'p> Outputs<'p> {
+    pub(super) fn new(at: &'p Step<'p>) -> Self {
+        Self { at, next: at.state.next_segment, open: Vec::new(), done: Vec::new() }
+    }
+
+    /// Makes a segment without records, which says what is missing of these.
+    fn add_empty(&mut self, segments: &[Segment], target: Target, plan: Plan) -> Attempt<()> {
+        let footers = || segments.iter().map(|segment| &segment.footer);
+        let span = |least: fn(&Footer) -> i64, greatest: fn(&Footer) -> i64| {
+            (footers().map(least).min().unwrap_or(0), footers().map(greatest).max().unwrap_or(0))
+        };
+        let time = span(|footer| footer.time_min, |footer| footer.time_max);
+        let arrived = span(|footer| footer.arrived_min, |footer| footer.arrived_max);
+        let day = match target {
+            Target::Day(day) => day,
+            Target::Days => Some(Day::of(arrived.1)),
+        };
+        self.of(day, Plan { words: false, ..plan })?;
+        self.end_all()?;
+        self.done.iter_mut().for_each(|unfinished| date_empty(&mut unfinished.footer, time, arrived));
+        Ok(())
+    }
+
     /// The segment that takes rows of a day.
-    fn of(&mut self, day: Option<Day>, plan: Plan) -> Attempt<&mut Output> {
+    pub(super) fn of(&mut self, day: Option<Day>, plan: Plan) -> Attempt<&mut Output> {
         let at = match self.open.iter().position(|output| output.day == day) {
             Some(at) => at,
             None => {
@@ -492,7 +535,7 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    fn end_all(&mut self) -> Attempt<()> {
+    pub(super) fn end_all(&mut self) -> Attempt<()> {
         while !self.open.is_empty() {
             self.end(0)?;
         }
@@ -500,7 +543,7 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    fn abandon(self) {
+    pub(super) fn abandon(self) {
         let vfs = &*self.at.core.vfs;
         self.open.into_iter().for_each(|output| output.builder.abandon(vfs));
         self.done.into_iter().for_each(|unfinished| unfinished.abandon(vfs));

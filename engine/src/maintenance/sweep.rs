@@ -6,16 +6,17 @@ use super::{Grace, Maintenance};
 use crate::error::{Error, Result};
 use crate::format::footer::{Footer, Read};
 use crate::format::manifest::Place;
-use crate::format::name::{ACTIVE_DIR, FileName, QUARANTINE_DIR, SEGMENTS_DIR};
+use crate::format::name::{ACTIVE_DIR, FileName, SEGMENTS_DIR};
 use crate::io::{LockKind, OpenMode};
 use crate::manifest::State;
 use crate::manifest::rebuild::archived;
-use crate::segment::sealed::names::{COPYING, move_file};
+use crate::quarantine;
+use crate::segment::sealed::names::COPYING;
 
 impl Maintenance<'_> {
     /// Takes away what a step that did not end left behind. The manifest says what is the store; a file
     /// that neither it nor an unfinished step explains is set aside, never deleted.
-    pub(super) fn sweep(&mut self) -> Result<()> {
+    pub(crate) fn sweep(&mut self) -> Result<()> {
         let state = self.core.manifest()?.state;
         self.sweep_segments(&state)?;
         // An archive that cannot be changed at the moment, since its disk was mounted for reading or is not there, keeps
@@ -107,12 +108,7 @@ impl Maintenance<'_> {
             self.core.vfs.remove(path).map_err(failed)?;
             return Ok(true);
         }
-        let folder = self.core.dir.join(QUARANTINE_DIR);
-        self.core.vfs.create_dir(&folder).map_err(failed)?;
-        self.core.vfs.sync_dir(&self.core.dir).map_err(failed)?;
-        let kept = FileName::Quarantined { id, since: self.core.vfs.now() }.path(&self.core.dir);
-        move_file(&*self.core.vfs, path, &kept).map_err(failed)?;
-        self.core.vfs.sync_dir(&folder).map_err(failed)?;
+        quarantine::set_aside(&*self.core.vfs, &self.core.dir, path)?;
         Ok(true)
     }
 
@@ -183,7 +179,7 @@ impl Maintenance<'_> {
     }
 
     /// Tells the manifest what was unlinked, if no other edit did.
-    pub(super) fn tell_gone(&mut self) -> Result<()> {
+    pub(crate) fn tell_gone(&mut self) -> Result<()> {
         if self.gone.is_empty() {
             return Ok(());
         }

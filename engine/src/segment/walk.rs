@@ -10,8 +10,9 @@
 
 use std::ops::Range;
 
-use crate::format::frame::{self, ALIGN, HEADER_SIZE, Header};
+use crate::format::frame::{self, ALIGN, FLAG_IMPORT, HEADER_SIZE, Header, PROGRESS_SIZE};
 use crate::format::header;
+use crate::record::{self, Payload};
 
 /// A frame and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,24 @@ pub(crate) struct Hole {
     pub(crate) bytes: Range<u64>,
     /// Sequences that lay there, where the neighbours tell.
     pub(crate) sequences: Option<Range<u64>>,
+}
+
+/// Reads every value of a frame; `None` when one does not read or a count is wrong.
+pub(crate) fn count_rows(frame: &FrameAt, bytes: &[u8]) -> Option<u64> {
+    if frame.header.is_close() {
+        return Some(0);
+    }
+    let skip = if frame.header.flags & FLAG_IMPORT == 0 { 0 } else { PROGRESS_SIZE };
+    let mut payload = Payload::read(frame.payload(bytes).get(skip..)?)?;
+    for _ in 0..frame.header.count {
+        let (_, mut fields) = payload.take_row()?;
+        while !fields.is_empty() {
+            let raw = record::take_field(&mut fields)?;
+            payload.name(raw.name)?;
+            raw.value()?;
+        }
+    }
+    payload.is_empty().then_some(u64::from(frame.header.count))
 }
 
 /// Looks at every byte from `from` on. `promise` is what is known from elsewhere (the manifest, earlier

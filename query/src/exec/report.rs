@@ -257,4 +257,7 @@ fn of_damage(found: &mut Findings, health: &Health) {
     let detail = health.gaps.first().map_or(String::new(), |gap| format!("{gap}: run `logq check`"));
     let status = if health.gaps.is_empty() { Status::Good } else { Status::Bad };
     found.add("damage", int(health.gaps.len() as u64), "places", status, &detail);
+    let detail = health.lost.first().map_or(String::new(), ToString::to_string);
+    let status = Status::attention(!health.lost.is_empty());
+    found.add("lost", int(health.lost.len() as u64), "places", status, &detail);
 }
