@@ -142,6 +142,7 @@ mod tests {
             (b"{\"type\":\"session_meta\",\"payload\":{\"id\":\"s\"}}\n", "x", "codex"),
             (b"{\"type\":\"event_msg\",\"payload\":{\"type\":\"x\"}}\n{\"a\":1}\n{\"a\":2}\n", "x", "jsonl"),
             (b"{\"type\":\"user\",\"sessionId\":\"s\",\"name\":\"x\"}\n", "x", "jsonl"),
+            (b"{\"type\":\"turn_context\",\"payload\":{\"model\":\"m\"},\"session\":\"s\"}\n", "x", "jsonl"),
             (b"hello\nworld\n", "x", "plain"),
             (b"caf\xe9\nna\xefve text in another encoding\n", "x", "plain"),
             (b"", "x", "plain"),

@@ -76,6 +76,10 @@ pub(crate) fn recognise_line(line: &[u8]) -> Option<Kind> {
     let rules = Rules::new(&ImportOptions::default(), None, 0, 0).ok()?;
     let mut row = Event::new();
     Scanner::default().parse(&rules, line, &mut row).ok()?;
+    // What an export made of such a row was counted when it was imported: it is taken back as it is.
+    if ["session", "event_id", "source"].iter().any(|name| row.get(name).is_some()) {
+        return None;
+    }
     if claude::recognise(&row) {
         return Some(Kind::ClaudeCode);
     }
