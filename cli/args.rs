@@ -183,7 +183,7 @@ pub(crate) struct Import {
     /// Files, directories with all that lies below them, or `-` for standard input
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// What the files hold: auto, jsonl, csv or plain
+    /// What the files hold: auto, jsonl, csv, plain, claude-code or codex
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub(crate) format: String,
     /// Read FIELD from this column or dotted path (repeatable)

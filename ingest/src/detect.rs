@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fields::Rules;
 use crate::json::Scanner;
 use crate::options::Format;
+use crate::session;
 
 /// The mark that some programs put before UTF-8 text.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -61,7 +62,7 @@ pub(crate) fn format(head: &[u8], last: bool, name: &str, rules: &Rules) -> Resu
     if lines().next().is_some_and(|line| line.trim_ascii_start().starts_with(b"{"))
         && memchr::memchr(b'\n', text).is_none()
     {
-        return Ok(Format::Jsonl);
+        return Ok(session::recognise_start(text).map_or(Format::Jsonl, of_session));
     }
     if 0 < braced {
         let (mut scanner, mut event) = (Scanner::default(), Event::new());
@@ -70,7 +71,7 @@ pub(crate) fn format(head: &[u8], last: bool, name: &str, rules: &Rules) -> Resu
             scanner.parse(rules, line, &mut event).is_ok()
         });
         if lines().count() <= good.count() * 2 {
-            return Ok(Format::Jsonl);
+            return Ok(of_lines(lines()));
         }
     }
     let named = Path::new(name).extension().is_some_and(|ext| ext == "csv" || ext == "tsv");
@@ -79,6 +80,25 @@ pub(crate) fn format(head: &[u8], last: bool, name: &str, rules: &Rules) -> Resu
     }
     refuse_binary(head, name)?;
     Ok(Format::Plain)
+}
+
+/// JSONL, or sessions where half of the lines at least are rows of them.
+fn of_lines<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Format {
+    let (mut count, mut found) = (0, Vec::new());
+    for line in lines {
+        count += 1;
+        found.extend(session::recognise_line(line));
+    }
+    let Some(first) = found.first() else { return Format::Jsonl };
+    let same = found.iter().filter(|kind| *kind == first).count();
+    if count <= same * 2 { of_session(*first) } else { Format::Jsonl }
+}
+
+fn of_session(kind: session::Kind) -> Format {
+    match kind {
+        session::Kind::ClaudeCode => Format::ClaudeCode,
+        session::Kind::Codex => Format::Codex,
+    }
 }
 
 /// Text holds few control characters but line ends, tabs and what colours a terminal.
@@ -117,6 +137,12 @@ mod tests {
             (b"{\n  \"a\": 1,\n  \"b\": 2\n}\n", "x.json", "plain"),
             (b"time,model,cost\n2026-01-01,x,1\n", "x", "csv"),
             (b"1,2\n3,4\n", "x.csv", "csv"),
+            (b"{\"type\":\"user\",\"sessionId\":\"s\",\"parentUuid\":null,\"n\":1}\n", "x", "claude-code"),
+            (b"{\"type\":\"summary\",\"summary\":\"a\",\"leafUuid\":\"b\"}\n{\"a\":1}\n", "x", "claude-code"),
+            (b"{\"type\":\"session_meta\",\"payload\":{\"id\":\"s\"}}\n", "x", "codex"),
+            (b"{\"type\":\"event_msg\",\"payload\":{\"type\":\"x\"}}\n{\"a\":1}\n{\"a\":2}\n", "x", "jsonl"),
+            (b"{\"type\":\"user\",\"sessionId\":\"s\",\"name\":\"x\"}\n", "x", "jsonl"),
+            (b"{\"type\":\"turn_context\",\"payload\":{\"model\":\"m\"},\"session\":\"s\"}\n", "x", "jsonl"),
             (b"hello\nworld\n", "x", "plain"),
             (b"caf\xe9\nna\xefve text in another encoding\n", "x", "plain"),
             (b"", "x", "plain"),

@@ -114,6 +114,11 @@ impl Rules {
         })
     }
 
+    /// The same for rows of a file, where a missing time is worth a flag.
+    pub(crate) fn of_source(self) -> Self {
+        Self { flag_missing_time: true, ..self }
+    }
+
     /// What a name (a dotted path) stands for.
     pub(crate) fn classify(&self, name: &str) -> Class {
         let target = |target: usize, rank: usize| {

@@ -1,5 +1,7 @@
 //! One entry for fuzzing: any bytes through every parser.
 
+use std::sync::{Mutex, PoisonError};
+
 use logq_engine::{Event, Packer};
 
 use crate::csv::{Header, Rows};
@@ -8,6 +10,7 @@ use crate::fields::Rules;
 use crate::json::Scanner;
 use crate::options::ImportOptions;
 use crate::parse::{Parser, Reading};
+use crate::session::{Kind, Sessions};
 use crate::split::{Boundary, Point, Splitter};
 use crate::time::TimeUnit;
 
@@ -30,7 +33,14 @@ pub fn fuzz_line(bytes: &[u8]) {
     }
     let _ = detect::refuse(bytes, "fuzz");
     let _ = detect::format(bytes, true, "fuzz", &rules);
-    let mut readings = vec![(Reading::Jsonl, Boundary::Lines, 0), (Reading::Plain, Boundary::Lines, 0)];
+    let Ok(sessions) = Sessions::new(None).map(Mutex::new) else { return };
+    let lines = |reading| (reading, Boundary::Lines, 0);
+    let mut readings = vec![
+        lines(Reading::Jsonl),
+        lines(Reading::Plain),
+        lines(Reading::Session(Kind::ClaudeCode)),
+        lines(Reading::Session(Kind::Codex)),
+    ];
     if let Some(header) = Header::read(bytes, true, &rules) {
         let rows = Boundary::Rows(Box::new(Rows::new(header.delimiter)));
         let size = header.size;
@@ -38,7 +48,12 @@ pub fn fuzz_line(bytes: &[u8]) {
     }
     for (reading, boundary, skip) in readings {
         let rest = bytes.get(skip..).unwrap_or_default();
-        let mut parser = Parser::new(&rules, &reading, true);
+        if let Reading::Session(kind) = reading {
+            let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.begin(kind, None, "fuzz");
+            sessions.pass(bytes);
+        }
+        let mut parser = Parser::new(&rules, &reading, Some(&sessions), true);
         let mut splitter = Splitter::new(rest, Point::start(), None, boundary, 64);
         let mut end = 0;
         while let Ok(Some(chunk)) = splitter.next() {

@@ -12,6 +12,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use logq_engine::{ErrorKind as StoreErrorKind, ImportProgress, SourceId, SourceLock, Store, Writer};
 
@@ -26,11 +27,16 @@ use crate::parse::{self, Parsed, Parser, Reading, Reject, Stop, tail_hash};
 use crate::plain;
 use crate::rejects::Rejects;
 use crate::report::{BAD_LINES_SHOWN, BadLine, FileReport, PREVIEW_ROWS, Progress, Report, Status};
+use crate::session::{self, Kind, Sessions};
 use crate::source::{Input, Source};
 use crate::split::{Boundary, Point, Splitter, TAIL_SIZE};
 
 /// How far before a point the time of the line before is looked for without reading the whole source.
 const TIME_WITHIN: u64 = 1 << 20;
+
+/// Whose lock is held while sessions are counted. No source has this identity: those of streams are hashes as well, but
+/// no source without bytes is ever locked.
+const SESSIONS: SourceId = SourceId { prefix_len: 0, generation: 0, hash: 0x7365_7373_696f_6e73 };
 
 /// Imports `inputs`, one after the other. An error of one input is in its report, and the next is
 /// imported; an error of the store ends the import.
@@ -49,7 +55,8 @@ pub fn import(
     options.validate()?;
     let cache = Cache::load(store);
     let known = store.imports()?;
-    let mut run = Run { target: Some(Target { store, writer, cache, known }), now: store.now(), options };
+    let target = Some(Target { store, writer, cache, known });
+    let mut run = Run { target, now: store.now(), options, sessions: None };
     let mut report = run.all(inputs, progress);
     let flushed = writer.flush();
     if let (Err(error), Some(last)) = (flushed, report.files.last_mut()) {
@@ -70,7 +77,7 @@ pub fn dry_run(
     progress: &mut dyn Progress,
 ) -> Result<Report> {
     options.validate()?;
-    Ok(Run { target: None, now, options }.all(inputs, progress))
+    Ok(Run { target: None, now, options, sessions: None }.all(inputs, progress))
 }
 
 /// Where events go.
@@ -87,6 +94,8 @@ struct Run<'a> {
     target: Option<Target<'a>>,
     now: i64,
     options: &'a ImportOptions,
+    /// What sessions said, and the right to say so; since the first session file.
+    sessions: Option<(Arc<Mutex<Sessions>>, Option<SourceLock>)>,
 }
 
 /// Why a source ended early, inside this module.
@@ -115,6 +124,8 @@ struct Plan {
     reading: Reading,
     /// Behind what stands before the first event: a mark and a header.
     body: Point,
+    /// What sessions said so far, where the source is one.
+    sessions: Option<Arc<Mutex<Sessions>>>,
 }
 
 /// The one who watches, and which input of how many this is.
@@ -157,7 +168,8 @@ impl Run<'_> {
             return Ok(());
         }
         detect::refuse(&source.head, &report.name)?;
-        let plan = self.plan(&source, report)?;
+        let mut plan = self.plan(&source, report)?;
+        self.begin_session(&source, &mut plan, &report.name)?;
         match &self.target {
             Some(Target { store, writer, .. }) => {
                 let (store, writer) = (*store, *writer);
@@ -192,7 +204,7 @@ impl Run<'_> {
 
     fn plan(&self, source: &Source, report: &mut FileReport) -> Result<Plan> {
         let newest = source.identity.map_or(self.now, |identity| identity.modified);
-        let rules = Rules::new(self.options, Some(&source.base_name), self.now, newest)?;
+        let mut rules = Rules::new(self.options, Some(&source.base_name), self.now, newest)?;
         let (head, last) = (source.head.as_slice(), source.is_all_head);
         report.format = match self.options.format {
             Format::Auto => detect::format(head, last, &source.base_name, &rules)
@@ -213,10 +225,38 @@ impl Run<'_> {
                 Reading::Csv(header)
             }
             Format::Plain | Format::Auto => Reading::Plain,
+            Format::ClaudeCode => Reading::Session(Kind::ClaudeCode),
+            Format::Codex => Reading::Session(Kind::Codex),
         };
+        if let Reading::Session(kind) = reading {
+            rules = Rules::new(&session::options(kind, self.options), None, self.now, newest)?.of_source();
+        }
         let back = head.get(..size).unwrap_or(head).to_vec();
         let line = 1 + memchr::memchr_iter(b'\n', &back).count() as u64;
-        Ok(Plan { rules, reading, body: Point { offset: size as u64, line, back, before: None } })
+        Ok(Plan {
+            rules,
+            reading,
+            body: Point { offset: size as u64, line, back, before: None },
+            sessions: None,
+        })
+    }
+
+    /// Before the first session file: takes the right to count sessions, and reads what was counted. Two processes that
+    /// import copies of one session at a time would count both.
+    fn begin_session(&mut self, source: &Source, plan: &mut Plan, name: &str) -> Ending<()> {
+        let Reading::Session(kind) = plan.reading else { return Ok(()) };
+        if self.sessions.is_none() {
+            let store = self.target.as_ref().map(|target| target.store);
+            let lock = store.map(|store| store.lock_source(SESSIONS)).transpose();
+            let lock = lock.map_err(|error| locked(error, name))?;
+            self.sessions = Some((Arc::new(Mutex::new(Sessions::new(store)?)), lock));
+        }
+        if let Some((sessions, _)) = &self.sessions {
+            let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.begin(kind, source.path.as_deref(), &source.base_name);
+        }
+        plan.sessions = self.sessions.as_ref().map(|(sessions, _)| Arc::clone(sessions));
+        Ok(())
     }
 
     /// Imports what the store does not have of a source.
@@ -311,6 +351,9 @@ fn region(
     watch: &mut Watch<'_>,
 ) -> Ending<()> {
     let name = appender.report.name.clone();
+    if let (Some(sessions), true) = (&plan.sessions, 0 < region.start) {
+        pass_rows(source, plan, region.start, sessions, &name)?;
+    }
     let (reader, point) = match region.start {
         0 => start(source, plan)?,
         offset => resume(source, plan, offset, line, &name)?,
@@ -337,18 +380,21 @@ fn region(
     }
     let boundary = match &plan.reading {
         Reading::Csv(header) => Boundary::Rows(Box::new(Rows::new(header.delimiter))),
-        Reading::Jsonl | Reading::Plain => Boundary::Lines,
+        Reading::Jsonl | Reading::Plain | Reading::Session(_) => Boundary::Lines,
     };
     appender.line = point.line;
     let reader = std::io::Cursor::new(first).chain(reader);
     let splitter = Splitter::new(reader, point, region.end, boundary, options.chunk_size);
     let mut splitter = with_times(splitter, plan);
     let preview = appender.sink.is_none();
-    let new_parser = || Parser::new(&plan.rules, &plan.reading, preview);
+    let sessions = plan.sessions.as_deref();
+    // Rows of a session are read one after the other.
+    let threads = if sessions.is_some() { 1 } else { options.threads };
+    let new_parser = || Parser::new(&plan.rules, &plan.reading, sessions, preview);
     let total = source.identity.map(|identity| identity.size);
     let done = || source.consumed.load(Ordering::Relaxed);
     let take = |parsed| appender.take(parsed, &name, &done, total, watch);
-    match parse::run(&mut splitter, options.threads, &new_parser, take) {
+    match parse::run(&mut splitter, threads, &new_parser, take) {
         Ok(()) => Ok(()),
         Err(Stop::Caller(ended)) => Err(ended),
         Err(Stop::Read(error)) => {
@@ -358,6 +404,28 @@ fn region(
             Err(what.with_help(help).into())
         }
     }
+}
+
+/// Shows a session the rows before `offset`, which were imported: what stands behind them may build on them.
+fn pass_rows(
+    source: &mut Source,
+    plan: &Plan,
+    offset: u64,
+    sessions: &Mutex<Sessions>,
+    name: &str,
+) -> Result<()> {
+    let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+    if !sessions.looks_back() {
+        return Ok(());
+    }
+    sessions.rewind();
+    let (reader, point) = start(source, plan)?;
+    let mut splitter = Splitter::new(reader, point, Some(offset), Boundary::Lines, 1 << 20);
+    let failed = |error| Error::io("the source cannot be read", Path::new(name), error);
+    while let Some(chunk) = splitter.next().map_err(failed)? {
+        chunk.data().split(|&byte| byte == b'\n').for_each(|line| sessions.pass(line));
+    }
+    Ok(())
 }
 
 fn with_times<'a, R: Read>(splitter: Splitter<'a, R>, plan: &'a Plan) -> Splitter<'a, R> {

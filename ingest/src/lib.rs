@@ -1,4 +1,4 @@
-//! Foreign log formats to events: JSONL, CSV and plain lines, from files, gzip and streams.
+//! Foreign log formats to events: JSONL, CSV, plain lines and the session files of coding agents, from files, gzip and streams.
 //!
 //! An import is exactly once. Each frame that it appends carries the range of the source that it came
 //! from, so that the progress is where the data is: an import that was killed goes on where its data
@@ -34,6 +34,7 @@ mod plain;
 mod rejects;
 mod report;
 mod scan;
+mod session;
 mod source;
 mod split;
 mod stamp;

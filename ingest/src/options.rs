@@ -8,7 +8,7 @@ use crate::time::{Clock, Given, TimeUnit};
 /// How the bytes of a source are to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// By content: objects a line are JSONL, a header line with cells is CSV, everything else is plain.
+    /// By content: objects a line are JSONL, or sessions by the names in them; a header line with cells is CSV, everything else is plain.
     #[default]
     Auto,
     /// One JSON object a line.
@@ -17,6 +17,10 @@ pub enum Format {
     Csv,
     /// One event a line; time and level are found in it where they are recognised.
     Plain,
+    /// The sessions of Claude Code: JSONL in which the usage of a call counts once.
+    ClaudeCode,
+    /// The sessions of Codex CLI: JSONL in which the usage of a turn counts once.
+    Codex,
 }
 
 impl Format {
@@ -27,6 +31,8 @@ impl Format {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
             Self::Plain => "plain",
+            Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
         }
     }
 }
@@ -40,9 +46,11 @@ impl FromStr for Format {
             "jsonl" | "ndjson" | "json" => Self::Jsonl,
             "csv" | "tsv" => Self::Csv,
             "plain" => Self::Plain,
+            "claude-code" => Self::ClaudeCode,
+            "codex" => Self::Codex,
             _ => {
                 let what = format!("unknown import format `{text}`");
-                let help = "formats are auto, jsonl, csv and plain";
+                let help = "formats are auto, jsonl, csv, plain, claude-code and codex";
                 return Err(Error::new(ErrorKind::Invalid, what).with_help(help));
             }
         })

@@ -19,6 +19,7 @@ use crate::json::{Scanner, too_long};
 use crate::plain;
 use crate::report::PREVIEW_ROWS;
 use crate::scan::Malformed;
+use crate::session::{Kind, Sessions};
 use crate::split::{Chunk, SKIPPED_HEAD_SIZE, Skipped, Splitter, TAIL_SIZE};
 
 /// Bytes of chunks between reader and caller. One chunk may always be there, whatever its size.
@@ -33,6 +34,8 @@ pub(crate) enum Reading {
     Jsonl,
     Csv(Header),
     Plain,
+    /// Rows of sessions, to be read in order by one parser.
+    Session(Kind),
 }
 
 /// A frame, ready to append.
@@ -85,11 +88,18 @@ pub(crate) struct Parser<'a> {
     scanner: Scanner,
     rows: Rows,
     table: TableMemory,
+    /// What sessions said before; without it their rows are plain JSONL.
+    sessions: Option<&'a Mutex<Sessions>>,
 }
 
 impl<'a> Parser<'a> {
     /// With `preview` the first events are kept to be looked at.
-    pub(crate) fn new(rules: &'a Rules, reading: &'a Reading, preview: bool) -> Self {
+    pub(crate) fn new(
+        rules: &'a Rules,
+        reading: &'a Reading,
+        sessions: Option<&'a Mutex<Sessions>>,
+        preview: bool,
+    ) -> Self {
         let delimiter = match reading {
             Reading::Csv(header) => header.delimiter,
             _ => b',',
@@ -103,6 +113,7 @@ impl<'a> Parser<'a> {
             scanner: Scanner::default(),
             rows: Rows::new(delimiter),
             table: TableMemory::default(),
+            sessions,
         }
     }
 
@@ -115,7 +126,7 @@ impl<'a> Parser<'a> {
         // Where the last frame may end: behind everything, but before a bad line that may still grow.
         let (covered, line) = match self.reading {
             Reading::Csv(header) => self.parse_rows(header, chunk, &mut parsed),
-            Reading::Jsonl | Reading::Plain => self.parse_lines(chunk, &mut parsed),
+            Reading::Jsonl | Reading::Plain | Reading::Session(_) => self.parse_lines(chunk, &mut parsed),
         };
         self.finish(chunk, covered, line, &mut parsed);
         if let Some(frame) = parsed.frames.last_mut()
@@ -167,12 +178,24 @@ impl<'a> Parser<'a> {
         self.event.clear();
         match self.reading {
             Reading::Jsonl => parsed.duplicates += self.scanner.parse(self.rules, line, &mut self.event)?,
+            Reading::Session(_) => return self.row(line, parsed),
             _ if RECORD_SIZE_MAX < line.len() => {
                 return Err(Malformed { column: 0, reason: too_long(line.len()) });
             }
             _ => plain::parse(self.rules, line, before, &mut self.event),
         }
         self.pack(parsed)
+    }
+
+    /// A row of a session: what counts of it is booked once it is packed.
+    fn row(&mut self, line: &[u8], parsed: &mut Parsed) -> std::result::Result<(), Malformed> {
+        parsed.duplicates += self.scanner.parse(self.rules, line, &mut self.event)?;
+        let Some(sessions) = self.sessions else { return self.pack(parsed) };
+        let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = sessions.fill(line, &mut self.event);
+        self.pack(parsed)?;
+        sessions.book(note);
+        Ok(())
     }
 
     fn parse_rows(&mut self, header: &Header, chunk: &Chunk, parsed: &mut Parsed) -> (usize, u64) {

@@ -44,7 +44,7 @@ const CRATES: &[Crate] = &[
             &["report"],
             &["fields"],
             &["json", "csv", "plain"],
-            &["split"],
+            &["split", "session"],
             &["detect", "parse", "cache"],
             &["rejects"],
             &["import", "fuzz"],
@@ -195,7 +195,7 @@ fn crates(files: &[Source]) -> Vec<String> {
     const MAY: [(&str, &[&str]); 4] = [
         ("engine/Cargo.toml", &["logq-engine"]),
         ("query/Cargo.toml", &["logq-engine"]),
-        ("ingest/Cargo.toml", &["logq-engine"]),
+        ("ingest/Cargo.toml", &["logq-engine", "logq-tokens"]),
         ("tokens/Cargo.toml", &[]),
     ];
     let mut complaints = Vec::new();

@@ -11,4 +11,6 @@ mod invariance;
 #[cfg(test)]
 mod real_data;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod support;

@@ -8,6 +8,7 @@ use logq_engine::Level;
 use logq_ingest::{Format, ImportOptions, Input, Report, TimeUnit, import};
 use serde_json::Value as Json;
 
+use crate::sessions::totals;
 use crate::support::Bench;
 
 struct Data {
@@ -210,5 +211,77 @@ fn wide_windows_events_keep_their_rows() {
             let count = records.iter().filter(|record| record.contains(&shown)).count() as u64;
             assert!(Some(count) == want.as_u64() || 40 < channel.len(), "{name} {channel}: {count}");
         }
+    }
+}
+
+/// The copies of each call, plainly: by message and request the one with the most tokens. Prompt, response, read, written.
+fn plainly_counted(files: &[PathBuf]) -> (u64, BTreeMap<(String, String), [i64; 4]>) {
+    let (mut rows, mut calls) = (0, BTreeMap::<(String, String), [i64; 4]>::new());
+    for file in files {
+        let gz = flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap());
+        for line in std::io::read_to_string(gz).unwrap().lines() {
+            rows += 1;
+            let row: Json = serde_json::from_str(line).unwrap();
+            let nested = &row["data"]["message"];
+            let envelope = if nested["message"]["usage"].is_object() { nested } else { &row };
+            let message = &envelope["message"];
+            if !message["usage"].is_object() || message["model"] == "<synthetic>" {
+                continue;
+            }
+            let number = |name: &str| message["usage"][name].as_i64().unwrap_or(0);
+            let [read, written] = ["cache_read_input_tokens", "cache_creation_input_tokens"].map(number);
+            let copy = [number("input_tokens") + read + written, number("output_tokens"), read, written];
+            let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+            let best = calls.entry((text(&message["id"]), text(&envelope["requestId"]))).or_default();
+            if best[0] + best[1] < copy[0] + copy[1] {
+                *best = copy;
+            }
+        }
+    }
+    (rows, calls)
+}
+
+#[test]
+fn sessions_of_claude_code_count_each_call_once() {
+    let Some(data) = data() else { return };
+    let folder = data.folder.join("agent_logs/claude_code_sessions");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "gz")).collect();
+    files.sort();
+    let (rows, calls) = plainly_counted(&files);
+    assert_eq!(Some(rows), data.truth["claude_code_sessions"]["rows"].as_u64());
+    let bench = Bench::new();
+    let writer = bench.store.writer().unwrap();
+    let inputs = || files.iter().map(Input::path).collect();
+    let report = import(&bench.store, &writer, inputs(), &ImportOptions::default(), &mut ()).unwrap();
+    assert!(report.error().is_none(), "{:?}", report.error());
+    assert!(report.files.iter().all(|file| file.format == Format::ClaudeCode));
+    assert_eq!((report.rows(), report.bad()), (rows, 0));
+    let mut want = [i64::try_from(calls.len()).unwrap(), 0, 0, 0, 0];
+    for copy in calls.values() {
+        want.iter_mut().skip(1).zip(copy).for_each(|(sum, more)| *sum += more);
+    }
+    assert_eq!(totals(&bench)[..5], want);
+    // All of it once more, as rows: no call is new.
+    let again = ImportOptions { again: true, ..ImportOptions::default() };
+    let report = import(&bench.store, &writer, inputs(), &again, &mut ()).unwrap();
+    assert_eq!(report.rows(), rows);
+    assert_eq!(totals(&bench)[..5], want);
+}
+
+#[test]
+fn samples_of_session_formats_are_known_for_what_they_are() {
+    let Some(data) = data() else { return };
+    let folder = data.folder.join("agent_logs/session_format_samples");
+    for (name, format, want) in [
+        // Three calls: 100 + 10 + 25, 200 + 20 + 50, 300 + 40; 250 out.
+        ("ccusage__chat.jsonl", Format::ClaudeCode, [3, 745, 250, 70, 75, 0, 0]),
+        ("simonw__sample_session.jsonl", Format::ClaudeCode, [0; 7]),
+        ("claude-code-log__claude-code__user__user_command.jsonl", Format::ClaudeCode, [0; 7]),
+        ("openinference__codex_interactive_turn.jsonl", Format::Codex, [1, 10, 4, 3, 0, 0, 2]),
+    ] {
+        let (bench, report) = load(&folder.join(name), &ImportOptions::default());
+        assert_eq!((report.files[0].format, totals(&bench)), (format, want), "{name}");
     }
 }
