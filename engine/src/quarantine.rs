@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::name::QUARANTINE_DIR;
+use crate::io::names::move_file;
 use crate::io::{OpenMode, Vfs};
-use crate::segment::sealed::names::move_file;
 
 /// Copies a damaged file of the store in `dir` to the quarantine, durably. `name` is the file's own, without a
 /// folder. Returns the path of the copy, relative to the store.

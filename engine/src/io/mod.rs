@@ -8,6 +8,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod map;
+pub(crate) mod names;
 #[cfg(feature = "sim")]
 pub mod sim;
 

@@ -26,13 +26,13 @@ use std::sync::atomic::AtomicBool;
 
 pub use self::clock::Held;
 use self::clock::Note;
+pub(crate) use self::frames::was_cut;
 pub(crate) use self::guide::Guide;
 pub use self::guide::{Round, UpkeepProgress};
 pub use self::plan::Rule;
 use self::plan::{Extent, Facts, Job};
-use self::rewrite::{Attempt, Made, Step, Stopped, Target};
-pub(crate) use self::frames::was_cut;
 pub(crate) use self::rewrite::Removal;
+use self::rewrite::{Attempt, Made, Step, Stopped, Target};
 pub(crate) use self::salvage::count_readable;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};

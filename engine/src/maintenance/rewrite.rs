@@ -9,7 +9,7 @@ use super::bodies;
 use super::frames::{FrameRows, OpenFile, Row};
 use super::guide::Guide;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::field;
 use crate::format::footer::Footer;
 use crate::format::frame::{ImportProgress, SourceId};

@@ -7,11 +7,11 @@ use crate::error::{Error, Result};
 use crate::format::footer::{Footer, Read};
 use crate::format::manifest::Place;
 use crate::format::name::{ACTIVE_DIR, FileName, SEGMENTS_DIR};
+use crate::io::names::COPYING;
 use crate::io::{LockKind, OpenMode};
 use crate::manifest::State;
 use crate::manifest::rebuild::archived;
 use crate::quarantine;
-use crate::segment::sealed::names::COPYING;
 
 impl Maintenance<'_> {
     /// Takes away what a step that did not end left behind. The manifest says what is the store; a file

@@ -13,7 +13,6 @@ use rayon::prelude::*;
 
 use super::hash::SmallHasher;
 use super::head::{self, ColumnEntry, Content, FIXED_COUNT, Fixed};
-use super::names::{make_folders, move_file};
 use super::rollup::{Counter, Entry};
 use super::{BLOCK_ROWS_MAX, BLOCK_SIZE, COLUMNS_MAX, GROUP_ROWS};
 use crate::column::{Builder, Effort, Pool};
@@ -23,6 +22,7 @@ use crate::format::footer::{self, BlockEntry, Footer};
 use crate::format::frame::SourceId;
 use crate::format::name::FileName;
 use crate::index::{IndexBuilder, IndexWorker};
+use crate::io::names::{make_folders, move_file};
 use crate::io::{File, OpenMode, Vfs};
 use crate::record::{self, CUSTOM_BASE};
 use crate::record_id::RecordId;

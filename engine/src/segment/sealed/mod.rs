@@ -13,7 +13,6 @@ pub(crate) mod build;
 pub(crate) mod group;
 mod hash;
 pub(crate) mod head;
-pub(crate) mod names;
 pub(crate) mod read;
 pub(crate) mod rollup;
 pub(crate) mod rows;

@@ -1,4 +1,4 @@
-//! How a segment that is written gets its name: durably, in whatever folder and on whatever file system that lies.
+//! How a file that is written gets its name: durably, in whatever folder and on whatever file system that lies.
 
 use std::path::Path;
 
