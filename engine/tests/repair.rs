@@ -271,6 +271,39 @@ fn a_file_that_a_writer_is_filling_is_left_alone_until_it_closes() {
 }
 
 #[test]
+fn a_file_that_only_the_lost_manifest_could_explain_is_kept_and_its_loss_is_said() {
+    for repair_first in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), options()).unwrap();
+        let append = |store: &Store, n: i64| {
+            let log = store.writer_with(Durability::Synced).unwrap();
+            log.append(&event(n)).unwrap();
+            log.close().unwrap();
+        };
+        append(&store, 1);
+        store.seal().unwrap();
+        append(&store, 2);
+        drop(store);
+        let path = dir.path().join("active/0-2.log");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[..4096].fill(0xEE);
+        std::fs::write(&path, &bytes).unwrap();
+        std::fs::remove_file(dir.path().join("MANIFEST")).unwrap();
+        let store = Store::open(dir.path(), options()).unwrap();
+        if repair_first {
+            let (before, _) = readable(&store);
+            let done = store.repair().unwrap();
+            assert!(done.steps.iter().any(|step| step.kind == RepairKind::SetAside), "{:?}", done.steps);
+            assert_eq!(holds(&store, &before, "repaired").lost.len(), 1);
+        }
+        append(&store, 3);
+        let kept = std::fs::read_dir(dir.path().join("quarantine")).unwrap();
+        let kept = kept.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        assert_eq!(kept.filter(|kept| *kept == bytes).count(), 1, "repaired first: {repair_first}");
+    }
+}
+
+#[test]
 fn budgets_are_made_good_and_counted_anew() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options()).unwrap();

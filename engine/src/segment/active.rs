@@ -10,6 +10,7 @@ use crate::format::manifest::Done;
 use crate::format::name::{ACTIVE_DIR, FileName};
 use crate::io::{File, OpenMode, Vfs, WriteMap};
 use crate::options::FILE_RECORDS_MAX;
+use crate::quarantine;
 
 /// Pages are made present at least this far ahead of the write position: a first touch costs about ten times
 /// what it costs in such a call. The thread that does it is away for up to 3 ms when it makes the next file
@@ -73,12 +74,26 @@ pub(crate) struct Prepared {
     populated: u64,
 }
 
+/// Whether anything stands behind a file's head. What cannot be read is taken for nothing.
+fn holds_frames(vfs: &dyn Vfs, path: &Path) -> bool {
+    if vfs.stat(path).is_err() {
+        return false;
+    }
+    let Ok(map) = vfs.open(path, OpenMode::Read).and_then(|file| file.map_read()) else { return false };
+    let start = usize::try_from(header::SIZE).unwrap_or(usize::MAX);
+    map.bytes().get(start..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0))
+}
+
 impl Prepared {
     /// Makes a file: blocks reserved, name and size durable. A file that could not be made whole is taken
     /// away again, so that a full disk does not fill further.
     pub(crate) fn make(vfs: &dyn Vfs, dir: &Path, slot: u32, number: u64, capacity: u64) -> Result<Self> {
         let path = FileName::Active { slot, number }.path(dir);
-        // A file of this number that no manifest names holds nothing: its writer died before the edit.
+        // A file of this number that no manifest names holds nothing, since its writer died before the edit; or its head
+        // is damaged and the manifest that knew it is lost.
+        if holds_frames(vfs, &path) {
+            quarantine::set_aside(vfs, dir, &path)?;
+        }
         match vfs.remove(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::io("an unused file cannot be removed", &path, error));

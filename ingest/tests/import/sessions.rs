@@ -428,7 +428,9 @@ fn the_turns_of_an_agent_count_though_they_are_as_large_as_those_of_its_parent()
 #[test]
 fn sums_that_fall_begin_anew_also_where_a_file_grew() {
     let bench = Bench::new();
-    let whole = meta("p", 0, "") + &turns(0, 2, 5, 5) + &turns(0, 2, 20, 5);
+    // The first row of the second epoch says its sums only.
+    let fallen = count(20, None, Some([100, 10]));
+    let whole = meta("p", 0, "") + &turns(0, 2, 5, 5) + &fallen + &turns(1, 1, 25, 5);
     let last = count(40, None, Some([250, 25]));
     bench.write("a.jsonl", &whole);
     bench.import("a.jsonl");
@@ -439,6 +441,16 @@ fn sums_that_fall_begin_anew_also_where_a_file_grew() {
     assert_eq!(totals(&bench), [5, 450, 45, 225, 0, 0, 22]);
     let grown = bench.records().into_iter().next_back().unwrap();
     assert!(grown.contains("session=\"p\"") && grown.contains("model=\"gpt-5-codex\""), "{grown}");
+}
+
+#[test]
+fn rows_that_repeat_their_sums_are_one_turn_also_of_a_session_without_a_name() {
+    let bench = Bench::new();
+    let context = "{\"type\":\"turn_context\",\"payload\":{\"model\":\"gpt-5\"}}\n";
+    let turn = count(5, Some([100, 10]), Some([100, 10]));
+    bench.write("a.jsonl", [context, &turn, &turn].concat());
+    assert_eq!(bench.import("a.jsonl").rows(), 3);
+    assert_eq!(totals(&bench), of_turns(1));
 }
 
 #[test]
