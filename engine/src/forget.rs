@@ -4,8 +4,8 @@
 //! dictionaries, templates, bounds and index hold nothing but what rows have, so nothing of a removed row is in the
 //! new file. It takes the place of the old one in one edit of the manifest, and the old one is unlinked at once: a
 //! reader that was about to open it begins anew, one that has it open reads to its end. The footer says which ids were
-//! removed. At the end the store is asked again, every row decoded and no index used. Counters of budgets are counted
-//! anew.
+//! removed. At the end the store is asked again, every row decoded and no index used, and dictionaries, templates, shared
+//! texts, rollups and indexes are searched for words of the predicate that no row says. Counters of budgets are counted anew.
 //!
 //! A crash in between leaves segments that are done and segments that are not: do it again.
 
@@ -24,6 +24,7 @@ use crate::maintenance::{Guide, Maintenance, Removal};
 use crate::predicate::{Comparison, Literal, Predicate, Test};
 use crate::record_id::RecordId;
 use crate::scan::{Part, Scan, TimeRange};
+use crate::segment::sealed::residue::{self, Words};
 use crate::snapshot::{Cache, Snapshot};
 
 /// Which events are to be removed.
@@ -158,13 +159,26 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgo
     }
     maintenance.unlink_all()?;
     // Nobody seals new matches meanwhile: maintenance is still held.
-    prove(core, &scan, &done)?;
+    prove(core, &scan, forget, &done)?;
     Ok(done)
 }
 
-/// Asks again: what is sealed and readable has no match any more.
-fn prove(core: &Core, scan: &Scan, done: &Forgotten) -> Result<()> {
+/// Asks again: what is sealed and readable has no match any more, and keeps no word of the predicate that no row says.
+fn prove(core: &Core, scan: &Scan, forget: &Forget, done: &Forgotten) -> Result<()> {
     let snapshot = Snapshot::take(core, &Cache::default())?;
+    let mut words = Vec::new();
+    asked(&forget.predicate, &mut words);
+    if let Some(words) = Words::new(&words) {
+        for segment in &snapshot.segments {
+            // What is damaged was said, and stays.
+            let Ok(left) = residue::find(segment, &words) else { continue };
+            if let Some((word, place)) = left.first() {
+                let file = segment.footer.place().file().path(&core.dir);
+                let what = format!("no record says `{word}` any more, and {place} keeps it");
+                return Err(Error::new(ErrorKind::Corrupt, what).at(&file));
+            }
+        }
+    }
     for part in snapshot.parts(scan)? {
         let (slot, id) = part.file();
         let mut left = None;

@@ -152,7 +152,7 @@ impl SegmentCheck<'_> {
                 (Content::Values, Err(gap)) => self.report.damage.push(gap),
                 // Bytes that nobody reads lie under no checksum.
                 (Content::Time | Content::Spelled(_), _) => {
-                    self.report.damage.push(segment.column_gap(block, range, name))
+                    self.report.damage.push(segment.column_gap(block, range, name));
                 }
             }
         }

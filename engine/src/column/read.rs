@@ -306,6 +306,34 @@ impl<'a> Column<'a> {
         Ok(())
     }
 
+    /// Shows the texts that the column keeps beside those of single values, whether a value says them or not: entries of its
+    /// dictionary, templates, and its part of the texts that columns share. All else is values.
+    pub(crate) fn beside(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), Damaged> {
+        let dictionary = self.dictionary()?;
+        for code in 0..u32::try_from(dictionary.len()).unwrap_or(u32::MAX) {
+            match dictionary.get(code) {
+                Some(Value::Bytes(bytes)) => visit(bytes),
+                Some(Value::Str(text) | Value::Json(text) | Value::Number(text)) => visit(text.as_bytes()),
+                _ => {}
+            }
+        }
+        if let Some(templates) = self.templates() {
+            for text in (1..).map_while(|code| templates.sample(code)) {
+                visit(text.as_bytes());
+            }
+        }
+        if let Encoding::Shared { .. } = self.encoding {
+            // A text may lie across pages.
+            let (mut unpacker, mut page, mut all) = (Unpacker::default(), Vec::new(), Vec::new());
+            for own in self.pages.iter().filter(|page| page.groups == 0) {
+                own.read(self.chunk, &mut unpacker, &mut page)?;
+                all.extend_from_slice(&page);
+            }
+            visit(&all);
+        }
+        Ok(())
+    }
+
     /// The templates of its values, where all of them are texts and are kept so.
     pub(crate) fn templates(&self) -> Option<&Templates> {
         match &self.encoding {

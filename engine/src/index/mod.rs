@@ -221,6 +221,19 @@ impl Index {
         }
     }
 
+    /// Whether the words of the index have a token: for certain. Of a token that is a hash in the filters it says no.
+    ///
+    /// # Errors
+    /// The words are damaged.
+    pub(crate) fn knows(&self, token: &str) -> Result<bool, Damaged> {
+        match token::key(token) {
+            Some(Key::Word(word)) if !self.words.is_empty() => {
+                Ok(self.words()?.candidates(&word, self.groups)? != Groups::none(self.groups))
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Verifies every checksum, those that tantivy keeps too.
     ///
     /// # Errors

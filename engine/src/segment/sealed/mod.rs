@@ -14,6 +14,7 @@ pub(crate) mod group;
 mod hash;
 pub(crate) mod head;
 pub(crate) mod read;
+pub(crate) mod residue;
 pub(crate) mod rollup;
 pub(crate) mod rows;
 

@@ -187,6 +187,11 @@ impl Segment {
         read.as_ref().map(Result::as_ref)
     }
 
+    /// Damage to the index.
+    pub(crate) fn index_gap(&self) -> Gap {
+        self.gap(self.index_start(), self.footer.index_size, "a damaged index, not used".into())
+    }
+
     /// Where the index starts.
     pub(crate) fn index_start(&self) -> u64 {
         (HEAD_SIZE as u64) + self.footer.data_size() - self.footer.index_size - self.footer.rollup_size

@@ -332,6 +332,11 @@ impl Rollups {
         slot.read.get_or_init(|| slot.decode(self.fit, bytes, records)).as_ref()
     }
 
+    /// The values of all keys, as fields of a row.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.iter().flatten().map(Vec::as_slice)
+    }
+
     /// The value of a key in a combo; `None` for what is missing.
     pub(crate) fn value(&self, combo: &Combo, key: usize) -> Option<Value<'_>> {
         let number = combo.keys.get(key)?.checked_sub(1)?;
