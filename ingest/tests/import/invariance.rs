@@ -51,6 +51,32 @@ fn table() -> impl Strategy<Value = String> {
     proptest::collection::vec(row, 1..50).prop_map(|rows| format!("a,b,c\n{}\n", rows.join("\n")))
 }
 
+/// A row of one of few calls, with numbers of any kind.
+fn session_row() -> impl Strategy<Value = String> {
+    let number = || {
+        let odd = ["null", "-3", "\"12\"", "1e9", "9223372036854775807", "18446744073709551615", "[]", "0.5"];
+        prop_oneof![
+            (0..9_u64).prop_map(|n| n.to_string()),
+            proptest::sample::select(odd.to_vec()).prop_map(str::to_owned)
+        ]
+    };
+    let numbers = (number(), number(), number(), number());
+    (0..6, 0..3, numbers).prop_map(|(shape, id, (a, b, c, d))| match shape {
+        0 | 1 => format!(
+            "{{\"sessionId\":\"s\",\"isSidechain\":{},\"requestId\":\"r{id}\",\"message\":{{\"id\":\"m{id}\",\"model\":\"claude-x\",\
+             \"usage\":{{\"input_tokens\":{a},\"output_tokens\":{b},\"cache_creation\":{{\"ephemeral_1h_input_tokens\":{c}}}}}}},\
+             \"costUSD\":{d}}}\n",
+            shape == 1
+        ),
+        2 => format!("{{\"type\":\"session_meta\",\"timestamp\":{a},\"payload\":{{\"id\":\"s{id}\",\"forked_from_id\":\"p\"}}}}\n"),
+        3 => format!("{{\"type\":\"turn_context\",\"payload\":{{\"model\":{a}}}}}\n"),
+        _ => format!(
+            "{{\"type\":\"event_msg\",\"timestamp\":{a},\"payload\":{{\"type\":\"token_count\",\"info\":{{\"total_token_usage\":\
+             {{\"input_tokens\":{b},\"output_tokens\":{c},\"total_tokens\":{d}}}}}}}}}\n"
+        ),
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -80,6 +106,23 @@ proptest! {
     fn almost_json_goes_through_every_parser(text in "[{}\\[\\]\",:\\\\u0-9a-f\\.eE+\\-nr\n ]{0,80}") {
         logq_ingest::fuzz_line(text.as_bytes());
         logq_ingest::fuzz_line(format!("{{\"a\":{text}}}").as_bytes());
+    }
+
+    #[test]
+    fn almost_sessions_go_through_every_parser(rows in proptest::collection::vec(session_row(), 1..8)) {
+        logq_ingest::fuzz_line(rows.concat().as_bytes());
+    }
+
+    #[test]
+    fn sessions_import_the_same_however_they_are_cut(
+        rows in proptest::collection::vec(session_row(), 1..8),
+        chunk_size in 1_usize..400,
+        format in prop_oneof![Just(Format::ClaudeCode), Just(Format::Codex)],
+    ) {
+        let whole = ImportOptions { format, ..ImportOptions::default() };
+        let want = records("x.log", rows.concat().as_bytes(), &whole);
+        let cut = ImportOptions { chunk_size, threads: 3, ..whole };
+        prop_assert_eq!(&records("x.log", rows.concat().as_bytes(), &cut), &want);
     }
 
     #[test]
