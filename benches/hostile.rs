@@ -83,7 +83,9 @@ fn hostile(c: &mut Criterion) {
                         Options { durability: Durability::Buffered, maintain: false, ..Options::default() };
                     let store = Store::open(dir.path(), options).expect("a fresh store");
                     let writer = store.writer().expect("a free slot");
-                    events.chunks(1000).for_each(|batch| drop(writer.append_batch(batch).expect("appended")));
+                    events.chunks(1000).for_each(|batch| {
+                        writer.append_batch(batch).expect("appended");
+                    });
                     writer.close().expect("closed");
                     store.seal().expect("sealed");
                     dir

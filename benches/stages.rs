@@ -24,7 +24,9 @@ fn filled(events: &[Event]) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(dir.path(), options()).expect("a fresh store");
     let writer = store.writer().expect("a free slot");
-    events.chunks(1000).for_each(|batch| drop(writer.append_batch(batch).expect("appended")));
+    events.chunks(1000).for_each(|batch| {
+        writer.append_batch(batch).expect("appended");
+    });
     writer.close().expect("closed");
     (dir, store)
 }

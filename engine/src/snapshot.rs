@@ -90,22 +90,33 @@ struct Known {
     imports_end: u64,
 }
 
+/// Which files a snapshot is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    All,
+    Active,
+}
+
 impl Snapshot {
     pub(crate) fn take(core: &Core, cache: &Cache) -> Result<Self> {
+        Self::take_of(core, cache, Files::All)
+    }
+
+    fn take_of(core: &Core, cache: &Cache, files: Files) -> Result<Self> {
         let lock = lock_readers(core);
         for _ in 1..TRIES_MAX {
-            match Self::read(core, cache, false)? {
+            match Self::read(core, cache, files, false)? {
                 Some(snapshot) => return Ok(Self { _lock: lock, ..snapshot }),
                 None => continue,
             }
         }
-        let snapshot = Self::read(core, cache, true)?;
+        let snapshot = Self::read(core, cache, files, true)?;
         let changed = || Error::new(crate::ErrorKind::Stale, "the store's files keep changing").at(&core.dir);
         snapshot.map(|snapshot| Self { _lock: lock, ..snapshot }).ok_or_else(changed)
     }
 
     /// Reads the files of the manifest. `None` when one of them is gone, unless that is to be a gap.
-    fn read(core: &Core, cache: &Cache, gone_is_gap: bool) -> Result<Option<Self>> {
+    fn read(core: &Core, cache: &Cache, of: Files, gone_is_gap: bool) -> Result<Option<Self>> {
         let manifest = core.manifest()?;
         let state = &manifest.state;
         let mut files = cache.files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +132,7 @@ impl Snapshot {
         for (&slot, end) in &state.slots {
             snapshot.position.next.insert(slot, end.next_sequence);
         }
-        if !snapshot.open_segments(core, cache, state, gone_is_gap) {
+        if of == Files::All && !snapshot.open_segments(core, cache, state, gone_is_gap) {
             return Ok(None);
         }
         for (&(slot, number), entry) in &state.files {
@@ -284,9 +295,9 @@ fn unreadable_segment(place: Place, records: u64, error: NotOpen) -> Gap {
     Gap { file: place.file().relative(), offset: 0, len: 0, records: None, what }
 }
 
-/// Records in active files.
+/// Records in active files. Segments are not opened for it: there may be thousands.
 pub(crate) fn count_unsealed(core: &Core) -> Result<u64> {
-    let snapshot = Snapshot::take(core, &Cache::default())?;
+    let snapshot = Snapshot::take_of(core, &Cache::default(), Files::Active)?;
     let pieces = snapshot.views.iter().flat_map(|view| &view.pieces);
     Ok(pieces.map(|piece| piece.records).sum())
 }

@@ -182,7 +182,11 @@ impl Encoder {
                 return self.dictionary(dictionary);
             }
             let plain = self.form(kind, run);
-            if self.entries_size(&dictionary) < self.estimate(&plain, run) {
+            // The entries lie in one page, which is read as a whole for any of them: if they are many bytes, they have to be half
+            // as many as the values at most. A codec that looks far back would make them small in any case.
+            let seldom =
+                TEXT_PAGE_SIZE < dictionary.entries.run().whole().len() && run.ends.len() < distinct * 2;
+            if !seldom && self.entries_size(&dictionary) < self.estimate(&plain, run) {
                 return self.dictionary(dictionary);
             }
             form = Some(plain);

@@ -87,7 +87,8 @@ fn holds<'v>(column: &Column<'_>, values: impl IntoIterator<Item = Value<'v>>) {
 #[test]
 fn turns_of_chats_are_kept_once_and_come_back() {
     let prompts = chats(7, 30);
-    for effort in [Effort::Hot, Effort::Bodies, Effort::Cold] {
+    // Zstandard sees some of the turns before, LZ4 hardly any.
+    for (effort, times) in [(Effort::Hot, 5), (Effort::Bodies, 2), (Effort::Cold, 2)] {
         let builder = texts(&prompts, 50);
         assert!(builder.has_long_texts());
         let plain = builder.finish(effort).len();
@@ -101,7 +102,7 @@ fn turns_of_chats_are_kept_once_and_come_back() {
         let new: usize = (7 * 29..7 * 30).map(|at| prompts[at].len()).sum();
         let kept = usize::try_from(column.shares().unwrap().end).unwrap();
         assert!(kept < new + new / 5, "{kept} bytes kept of {new} different ones");
-        assert!(columns.0[0].len() * 5 < plain, "{} of {plain} {effort:?}", columns.0[0].len());
+        assert!(columns.0[0].len() * times < plain, "{} of {plain} {effort:?}", columns.0[0].len());
     }
 }
 
@@ -141,7 +142,7 @@ fn values_of_every_kind_share_texts() {
         let lists: [Vec<Value<'_>>; 3] = [values().collect(), nulls().collect(), ints().collect()];
         for list in lists {
             let builder = builder(list.iter().copied(), 30);
-            let plain = builder.finish(Effort::Bodies).len();
+            let plain = builder.finish(Effort::Hot).len();
             let chunk = builder.finish_shared(Effort::Bodies, plain, &mut Pool::default()).unwrap();
             let columns = Columns::of(vec![chunk]);
             let column = Column::open_in(&columns.0[0], &columns).unwrap();
@@ -172,7 +173,7 @@ fn texts_made_of_pieces_of_others_and_of_themselves_come_back() {
         })
         .collect();
     let builder = texts(&list, 40);
-    let plain = builder.finish(Effort::Bodies).len();
+    let plain = builder.finish(Effort::Hot).len();
     let chunk = builder.finish_shared(Effort::Bodies, plain * 4, &mut Pool::default()).unwrap();
     let columns = Columns::of(vec![chunk]);
     let column = Column::open_in(&columns.0[0], &columns).unwrap();
@@ -185,7 +186,7 @@ fn texts_made_of_pieces_of_others_and_of_themselves_come_back() {
 fn texts_that_do_not_repeat_stay_as_they_are_and_leave_nothing_behind() {
     let mut pool = Pool::default();
     let first = texts(&chats(3, 20), 30);
-    let plain = first.finish(Effort::Bodies).len();
+    let plain = first.finish(Effort::Hot).len();
     first.finish_shared(Effort::Bodies, plain, &mut pool).unwrap();
     let (place, len) = (pool.part().0, pool.part().1.len() as u64);
     let different: Vec<String> = (1000..2000).map(|at| words(at, 300)).collect();
@@ -206,7 +207,7 @@ fn a_pool_that_is_full_forgets_and_stays_right() {
     let lists = [0, 1, 2, 3, 0, 0].map(|seed| chats_of(seed * 1000, 2, 30));
     for list in &lists {
         let builder = texts(list, 30);
-        let plain = builder.finish(Effort::Bodies).len();
+        let plain = builder.finish(Effort::Hot).len();
         chunks.push(builder.finish_shared(Effort::Bodies, plain, &mut pool));
         assert!(pool.part().1.len() <= 100 << 10);
     }
@@ -252,7 +253,7 @@ fn a_damaged_page_of_a_part_costs_the_groups_that_use_it() {
 fn every_flipped_bit_is_noticed_or_changes_nothing_and_none_panics() {
     let list = chats(2, 24);
     let builder = texts(&list, 10);
-    let plain = builder.finish(Effort::Bodies).len();
+    let plain = builder.finish(Effort::Hot).len();
     let good = builder.finish_shared(Effort::Bodies, plain, &mut Pool::default()).unwrap();
     for at in 0..good.len() {
         let mut bad = good.clone();
@@ -277,7 +278,7 @@ fn lists_that_lie_are_refused() {
     use crate::format::varint;
 
     let list = texts(&chats(2, 24), 10);
-    let plain = list.finish(Effort::Bodies).len();
+    let plain = list.finish(Effort::Hot).len();
     let columns = Columns::of(vec![list.finish_shared(Effort::Bodies, plain, &mut Pool::default()).unwrap()]);
     let size = columns.1[0].size;
     let read = |ranges: &[Extent]| {

@@ -286,7 +286,7 @@ impl Aggregate {
     pub(super) fn update_counted(&mut self, group: usize, counted: Counted<'_>) {
         match (self, counted) {
             (Self::Count(states), Counted::Rows(rows) | Counted::Sum(_, rows, _)) => {
-                states.count_many(group, rows)
+                states.count_many(group, rows);
             }
             (Self::Calls(states), Counted::Rows(calls)) => states.more(group, calls),
             (Self::Share(states), Counted::Rows(rows)) => states.count_many(group, rows),
