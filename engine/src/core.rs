@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Op;
@@ -16,7 +16,10 @@ use crate::options::Options;
 pub(crate) struct Core {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) dir: PathBuf,
+    /// As the store was opened.
     pub(crate) options: Options,
+    /// As they are now, for all that can be changed meanwhile.
+    settings: RwLock<Arc<Options>>,
     manifest: Mutex<Manifest>,
     /// Segments that are known to have no prompts and responses. They never change, and no number is used twice.
     bodiless: Mutex<HashSet<u64>>,
@@ -45,11 +48,28 @@ impl Core {
         Ok(Self {
             vfs,
             dir: dir.into(),
+            settings: RwLock::new(Arc::new(options.clone())),
             options,
             manifest,
             bodiless: Mutex::default(),
             poisoned: OnceLock::new(),
         })
+    }
+
+    /// The options of upkeep as they are now.
+    pub(crate) fn settings(&self) -> Arc<Options> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes them.
+    pub(crate) fn reconfigure(&self, options: Options) -> Result<()> {
+        options.validate()?;
+        if let Some(name) = self.options.fixed_difference(&options) {
+            let what = format!("{name} cannot be changed while the store is open");
+            return Err(Error::new(ErrorKind::Invalid, what).at(&self.dir));
+        }
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+        Ok(())
     }
 
     /// The manifest as it is now.
@@ -89,7 +109,7 @@ impl Core {
 
     /// Refuses to write more than the store's bound on unsealed bytes allows.
     pub(crate) fn check_bound(&self, more: u64) -> Result<()> {
-        let bound = self.options.unsealed_max;
+        let bound = self.settings().unsealed_max;
         if bound == u64::MAX {
             return Ok(());
         }

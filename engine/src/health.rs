@@ -101,9 +101,9 @@ pub(crate) fn health(core: &Core, cache: &Cache, now: i64) -> Result<Health> {
         arrived_max: snapshot.arrivals().1,
         growth_per_day: growth(&files, now),
         space: core.vfs.space(&core.dir).ok(),
-        unsealed_max: core.options.unsealed_max,
-        archive_after: core.options.archive_after,
-        retain_for: core.options.retain_for,
+        unsealed_max: core.settings().unsealed_max,
+        archive_after: core.settings().archive_after,
+        retain_for: core.settings().retain_for,
         ..Health::default()
     };
     for file in &files {

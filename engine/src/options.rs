@@ -124,6 +124,18 @@ impl Options {
         self.retain_for.is_some() || self.retain_bodies_for.is_some()
     }
 
+    /// The name of an option that differs and that is settled when a store is opened.
+    pub(crate) fn fixed_difference(&self, other: &Self) -> Option<&'static str> {
+        let fixed = [
+            ("create", self.create == other.create),
+            ("read_only", self.read_only == other.read_only),
+            ("file_size", self.file_size == other.file_size),
+            ("seal_after", self.seal_after == other.seal_after),
+            ("maintain", self.maintain == other.maintain),
+        ];
+        fixed.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
+    }
+
     /// Checks that every option is in its range.
     ///
     /// # Errors

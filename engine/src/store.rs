@@ -85,7 +85,32 @@ impl Store {
     /// [`ErrorKind::Invalid`] when the store was opened read-only, [`ErrorKind::Limit`] when too many
     /// writers are open, and what the operating system says.
     pub fn writer(&self) -> Result<Writer> {
-        self.writer_with(self.core.options.durability)
+        self.writer_with(self.core.settings().durability)
+    }
+
+    /// Changes the options of this open store, in this process: for every handle, at once. What a round of maintenance is doing it ends by
+    /// the old rules; its pace is the new one. Writers that are open keep their durability.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use logq_engine::{Options, Store};
+    /// use std::time::Duration;
+    /// let store = Store::open(dir.path(), Options::default()).unwrap();
+    /// let month = Some(Duration::from_secs(30 * 86_400));
+    /// store.reconfigure(Options { retain_for: month, ..store.options() }).unwrap();
+    /// assert_eq!(store.options().retain_for, month);
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for options out of range, and where `create`, `read_only`, `file_size`, `seal_after` or
+    /// `maintain` differ: these are settled when a store is opened. Nothing is changed then.
+    pub fn reconfigure(&self, options: Options) -> Result<()> {
+        self.core.reconfigure(options)
+    }
+
+    /// The options as they are now.
+    pub fn options(&self) -> Options {
+        Options::clone(&self.core.settings())
     }
 
     /// A writer with another durability than that of the options.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use logq_engine::io::Vfs as _;
 use logq_engine::io::sim::SimDisk;
-use logq_engine::{Durability, Event, Options, Round, Store, UpkeepProgress};
+use logq_engine::{Durability, Event, Options, Round, Store, UpkeepKind, UpkeepProgress};
 
 use crate::support::rows;
 
@@ -150,4 +150,35 @@ fn progress_goes_on_to_the_end_and_never_back() {
     let last = seen.last().unwrap();
     assert_eq!((last.steps_done, last.steps), (done.steps.len() as u64, done.steps.len() as u64));
     assert_eq!(last.bytes_done, done.steps.iter().map(|step| step.bytes_before).sum::<u64>());
+}
+
+#[test]
+fn options_of_upkeep_change_in_an_open_store_and_those_of_its_files_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options { maintain: false, ..Options::default() }).unwrap();
+    let other = store.clone();
+    let log = store.writer().unwrap();
+    log.append(&Event::new().at(1).field("n", 1)).unwrap();
+    log.close().unwrap();
+    store.seal().unwrap();
+    let later = store.now() + 400 * DAY;
+    let expires = |store: &Store| {
+        let steps = store.plan_upkeep(later).unwrap().steps;
+        steps.iter().any(|step| matches!(step.kind, UpkeepKind::Expire(_)))
+    };
+    assert!(!expires(&store));
+    let year = Some(std::time::Duration::from_secs(365 * 86_400));
+    store.reconfigure(Options { retain_for: year, ..store.options() }).unwrap();
+    assert_eq!(other.options().retain_for, year, "every handle sees it");
+    assert!(expires(&other));
+    for (name, options) in [
+        ("file_size", Options { file_size: 1 << 20, ..store.options() }),
+        ("seal_after", Options { seal_after: std::time::Duration::from_secs(1), ..store.options() }),
+        ("read_only", Options { read_only: true, ..store.options() }),
+        ("maintain_cpu_share", Options { maintain_cpu_share: 0, ..store.options() }),
+    ] {
+        let error = store.reconfigure(options).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    assert_eq!(store.options().retain_for, year, "what was refused changed nothing");
 }

@@ -367,7 +367,7 @@ pub(super) fn compare(core: &Core) -> Result<Vec<Recounted>> {
     let mut fresh = State::new(rules, state.now)?;
     fold::count(&mut fresh, &snapshot)?;
     let mut found = differences(&mut state, &mut fresh);
-    let options = &core.options;
+    let options = core.settings();
     if options.retain_for.is_some() || options.retain_bytes.is_some() || options.keep_free_bytes != 0 {
         // What has expired was counted: a window that began before the oldest event may well say more than the log.
         let oldest = snapshot.file_sizes().iter().map(|file| file.time_min).min().unwrap_or(i64::MAX);

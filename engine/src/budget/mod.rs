@@ -149,7 +149,7 @@ impl Budgets {
             return Ok(pen);
         }
         let core = Arc::clone(&self.shared.desk.core);
-        let durability = core.options.durability;
+        let durability = core.settings().durability;
         let writer = Writer::open(core, Arc::clone(&self.shared.keeper), durability)?;
         let owner = self.owner(&writer)?;
         Ok(self.pen.opened.get_or_init(|| (writer, owner)))

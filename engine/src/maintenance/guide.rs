@@ -90,7 +90,7 @@ impl<'g> Guide<'g> {
         watch: Option<&'g dyn Fn(UpkeepProgress)>,
     ) -> Self {
         let limited =
-            core.options.maintain_bytes_per_second.is_some() || core.options.maintain_cpu_share < 100;
+            core.settings().maintain_bytes_per_second.is_some() || core.settings().maintain_cpu_share < 100;
         let now = core.vfs.ticks();
         let pace = limited.then(|| Cell::new(Pace { moved: 0, started: now, since: now }));
         Self { watch, pace, ..Self::free(core, cancel) }
@@ -168,7 +168,7 @@ impl<'g> Guide<'g> {
 
     /// Rests as long as the pace asks for.
     fn rest(&self, mut pace: Pace) -> Pace {
-        let options = &self.core.options;
+        let options = self.core.settings();
         let vfs = &*self.core.vfs;
         let now = vfs.ticks();
         let of = |value: u64, by: u64, from: u64| {
@@ -198,7 +198,7 @@ impl<'g> Guide<'g> {
 
     /// Whether writers are about to wait for room.
     fn is_waited_for(&self) -> bool {
-        let half = self.core.options.unsealed_max / 2;
+        let half = self.core.settings().unsealed_max / 2;
         self.core.manifest().is_ok_and(|manifest| half < manifest.state.reserved())
     }
 }

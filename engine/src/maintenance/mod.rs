@@ -189,7 +189,8 @@ impl<'c> Maintenance<'c> {
     /// Whether deletions by age may go by the machine's clock.
     fn trust(&mut self, state: &State, extent: Extent, now: i64) -> bool {
         // In the background only where there is something that goes by age.
-        if extent == Extent::Seal || (extent == Extent::Background && !self.core.options.deletes_by_age()) {
+        if extent == Extent::Seal || (extent == Extent::Background && !self.core.settings().deletes_by_age())
+        {
             return true;
         }
         let (note, held) = clock::judge(self.note, state, now);
@@ -211,11 +212,11 @@ impl<'c> Maintenance<'c> {
         let state = core.manifest()?.state;
         let now = core.vfs.now();
         let by_age =
-            !core.options.deletes_by_age() || clock::judge(Note::read(core), &state, now).1.is_none();
+            !core.settings().deletes_by_age() || clock::judge(Note::read(core), &state, now).1.is_none();
         let has_bodies = |id| bodies::has(core, &state, id);
         let (skip, short) = (&[][..], short(core, &state));
         let facts = Facts { now, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
-        let next = plan::next(&state, &core.options, Extent::Background, &facts);
+        let next = plan::next(&state, &core.settings(), Extent::Background, &facts);
         // A file that may have to be settled first is looked at too.
         let unsettled = |(&(slot, number), entry): (&(u32, u64), &FileEntry)| {
             let old = || slot::is_old(core, slot, number) && !slot::is_live(&*core.vfs, &core.dir, slot);
@@ -238,7 +239,7 @@ impl<'c> Maintenance<'c> {
         let has_bodies = |id| bodies::has(core, &whole, id);
         let (skip, short) = (&[][..], short(core, &state));
         let facts = Facts { now: clock, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
-        plan::all(&mut state, &core.options, extent, &facts, &mut |job, state| {
+        plan::all(&mut state, &core.settings(), extent, &facts, &mut |job, state| {
             report.steps.push(describe(core, job, state));
             report.unsealed -= if let Job::Seal(_) = job { job.size(state).0 } else { 0 };
         });
@@ -254,7 +255,7 @@ impl<'c> Maintenance<'c> {
         let has_bodies = |id| bodies::has(self.core, &state, id);
         let (skip, short, unsealable) = (&self.skip[..], self.short, self.unsealable);
         let facts = Facts { now: clock, by_age, skip, short, unsealable, has_bodies: &has_bodies };
-        let Some(job) = plan::next(&state, &self.core.options, extent, &facts) else {
+        let Some(job) = plan::next(&state, &self.core.settings(), extent, &facts) else {
             return Ok(false);
         };
         let damaged = std::mem::take(&mut self.damaged);
@@ -465,7 +466,7 @@ fn describe(core: &Core, job: &Job, state: &State) -> UpkeepStep {
 
 /// Bytes that the disk lacks for what is to stay free; what was replaced and waits for readers counts as free.
 fn short(core: &Core, state: &State) -> u64 {
-    let keep = core.options.keep_free_bytes;
+    let keep = core.settings().keep_free_bytes;
     // Where nobody knows how much is free, nothing is deleted for it.
     let Some(space) = (0 < keep).then(|| core.vfs.space(&core.dir).ok()).flatten() else { return 0 };
     let waits = |place: &Place| core.vfs.stat(&place.file().path(&core.dir)).map_or(0, |stat| stat.size);

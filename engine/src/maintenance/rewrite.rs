@@ -116,8 +116,8 @@ impl Step<'_> {
         if rows.is_empty() && made.gaps.is_empty() {
             return Ok(made);
         }
-        let words = !rows.is_empty() && self.core.options.word_index_min <= rows.len() as u64;
-        let plan = Plan { words, archive: false, share: self.core.options.share_texts, sum: false };
+        let words = !rows.is_empty() && self.core.settings().word_index_min <= rows.len() as u64;
+        let plan = Plan { words, archive: false, share: self.core.settings().share_texts, sum: false };
         let id = self.state.next_segment;
         let mut builder = SegmentBuilder::begin(self.vfs(), self.dir(), self.state.store, id, plan)?;
         match self.fill(&mut builder, &frames, &rows) {
@@ -212,8 +212,8 @@ impl Step<'_> {
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
         let mut outputs = Outputs::new(self);
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
-        let words = self.core.options.word_index_min <= rows;
-        let share = self.core.options.share_texts;
+        let words = self.core.settings().word_index_min <= rows;
+        let share = self.core.settings().share_texts;
         let plan = Plan { words, archive: target != Target::Day(None), share, sum: true };
         let merged = self.merge(&segments, &mut outputs, plan, target, removal, &mut made.removed);
         let told = merged.and_then(|dropped| {

@@ -178,7 +178,7 @@ impl Step<'_> {
             let known = made.slots.entry(slot).or_default();
             *known = (*known).max(end);
         }
-        let options = &self.core.options;
+        let options = self.core.settings();
         let plan = Plan {
             words: options.word_index_min <= old.records,
             archive: old.day.is_some(),

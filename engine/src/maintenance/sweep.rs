@@ -143,7 +143,7 @@ impl Maintenance<'_> {
         let lock = self.core.vfs.open(&path, OpenMode::CreateOrOpen).map_err(failed)?;
         let alone = lock.try_lock(LockKind::Exclusive).map_err(failed)?;
         let now = self.core.vfs.now();
-        let grace = i64::try_from(self.core.options.reader_grace.as_nanos()).unwrap_or(i64::MAX);
+        let grace = i64::try_from(self.core.settings().reader_grace.as_nanos()).unwrap_or(i64::MAX);
         let mut folders = Vec::new();
         let mut unlinked = Vec::new();
         for (&place, &since) in &state.waiting {

@@ -132,11 +132,20 @@ mod tests {
         let options = Options { maintain: false, word_index_min: 0, ..Options::default() };
         let store = Store::open(dir.path(), options).unwrap();
         let log = store.writer().unwrap();
-        let turn =
-            "zshared words that every turn of the talk says again and again, in this order. ".repeat(40);
-        for n in 0..400 {
-            let event =
-                Event::ai("chat").at(n).model("zmodel").field("zname", n).prompt(&format!("{n} {turn}"));
+        // Each prompt comes again 1,400 records later, farther back than a codec looks, so that it is kept once.
+        let noise = |seed: u64| {
+            let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
+            let mut word = || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                format!("word{:x} ", state >> 50)
+            };
+            (0..150).map(|_| word()).collect::<String>()
+        };
+        for n in 0..2800_i64 {
+            let prompt = format!("{n} zshared {}", noise((n % 1400).unsigned_abs()));
+            let event = Event::ai("chat").at(n).model("zmodel").field("zname", n).prompt(&prompt);
             let event = event.field("city", if n % 2 == 0 { "ZVienna" } else { "Graz" });
             log.append(&event.message(&format!("ztemplate number {n} took {}ms", n * 7919))).unwrap();
         }
