@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares logq with DuckDB and with ClickHouse in process (chDB): same data, same machine, same run.
+"""Compares logq with DuckDB, ClickHouse in process (chDB) and SQLite: same data, same machine, same run.
 
 Usage: compare.py DATA.jsonl [--logq BINARY] [--rounds N] [--json FILE] [--work DIR] [--venv DIR]
 
-Makes its own venv, loads the data into each engine, checks that the three answer alike, then times every
-query in turns (A B C, B C A, ...). README.md says what is measured and what is not. Ends with 0, with 1
+Makes its own venv, loads the data into each engine, checks that all answer alike, then times every
+query in turns (A B C D, B C D A, ...). README.md says what is measured and what is not. Ends with 0, with 1
 when an answer differs, with 2 when it could not run.
 """
 
@@ -25,7 +25,9 @@ from questions import QUESTIONS, filled, ordered  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-ENGINES = ["logq", "duckdb", "chdb"]
+PEERS = ["duckdb", "chdb", "sqlite"]
+ENGINES = ["logq", *PEERS]
+VERSIONS = {"duckdb": "duckdb.__version__", "chdb": "chdb.__version__", "sqlite": "sqlite3.sqlite_version"}
 THREADS = 2
 FIRST_ANSWERS = 5
 MIB = 1 << 20
@@ -36,7 +38,7 @@ class CannotRun(Exception):
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare logq with DuckDB and chDB on the same data in one run.")
+    parser = argparse.ArgumentParser(description="Compare logq with DuckDB, chDB and SQLite on the same data in one run.")
     parser.add_argument("data", type=Path, help="W1 events as JSONL; DATA.meta.json stands beside it")
     parser.add_argument("--logq", type=Path, help="the binary; without it the release build of this tree")
     parser.add_argument("--rounds", type=int, default=3, help="turns of every query on every engine (default 3)")
@@ -168,7 +170,7 @@ class Peer:
         self.name, self.folder, self.meta = name, folder, meta
         self.call = [python, HERE / "peers.py", name]
         folder.mkdir(parents=True)
-        code = f"import {name}; print({name}.__version__)"
+        code = f"import {VERSIONS[name].split('.')[0]}; print({VERSIONS[name]})"
         self.version = measured([python, "-c", code])["out"].strip()
         self.server = None
 
@@ -247,7 +249,7 @@ def time_all(engines: dict, rounds: int) -> list:
     for question in QUESTIONS:
         of = turns[question.name]
         p50 = {name: statistics.median(one["warm_p50_ms"] for one in of[name]) for name in engines}
-        ratio = p50["logq"] / min(p50["duckdb"], p50["chdb"])
+        ratio = p50["logq"] / min(p50[name] for name in PEERS)
         timed.append({"query": question.name, "warm_p50_ms": p50, "ratio": ratio, "turns": of})
     return timed
 
@@ -262,7 +264,7 @@ def first_answers(engines: dict) -> dict:
 
 def line(label: str, of: dict, width: int = 2, remark: str = "") -> str:
     cells = "".join(f"{of[name]:>11.{width}f}" if of.get(name) is not None else f"{'-':>11}" for name in ENGINES)
-    best = min(of["duckdb"], of["chdb"])
+    best = min(of[name] for name in PEERS)
     return f"{label:<40}{cells}{of['logq'] / best:>9.2f}x  {remark}".rstrip()
 
 
@@ -291,7 +293,7 @@ def print_table(result: dict):
     for timed in result["queries"]:
         remark = timed["check"] if timed["check"].startswith("note") else "ANSWERS DIFFER" if timed["check"] else ""
         print(line(timed["query"], timed["warm_p50_ms"], remark=remark))
-    print("\nratio: logq / the better peer; under 1 logq is better. Within 1.3 either way says nothing.")
+    print("\nratio: logq / the best peer; under 1 logq is better. Within 1.3 either way says nothing.")
     for timed in result["queries"]:
         if timed["check"] and not timed["check"].startswith("note"):
             print(f"ANSWERS DIFFER in {timed['query']}: {timed['check']}")
@@ -310,7 +312,7 @@ def compare(args: argparse.Namespace) -> dict:
     shutil.rmtree(stores, ignore_errors=True)
     stores.mkdir(parents=True)
     engines = {"logq": Logq(binary, stores / "logq", meta)}
-    engines |= {name: Peer(name, python, stores / name, meta) for name in ["duckdb", "chdb"]}
+    engines |= {name: Peer(name, python, stores / name, meta) for name in PEERS}
     try:
         loads = {}
         read_through(data)

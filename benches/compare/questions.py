@@ -1,4 +1,4 @@
-"""The eleven questions: as logq text, as SQL of both peers, and what of their answers must be equal.
+"""The eleven questions: as logq text, as SQL of the peers, and what of their answers must be equal.
 
 A question's SQL is what is timed. `pick` wraps it for the check only: it turns rows into whole numbers and
 strings that mean the same in every engine (times as nanoseconds since 1970, a missing model as null).
@@ -31,6 +31,14 @@ class Question(NamedTuple):
     pick_chdb: str
     ours: Callable[[dict], list]
     chdb_check: str | None = None
+
+    @property
+    def sqlite(self) -> str:
+        return SQLITE[self.name][0]
+
+    @property
+    def pick_sqlite(self) -> str:
+        return SQLITE[self.name][1]
 
 
 def nanoseconds(text: str) -> int:
@@ -172,6 +180,46 @@ QUESTIONS = [
         lambda row: [nanoseconds(row["time"]), row["count"]],
     ),
 ]
+
+
+# SQLite keeps times as nanoseconds. Words and phrases are asked of its full-text index.
+SQLITE_NEWEST = "ORDER BY ts DESC LIMIT 100"
+SQLITE_FOUND = "SELECT w1.* FROM texts JOIN w1 ON w1.rowid = texts.rowid WHERE texts MATCH"
+SQLITE = {
+    "Q1 tokens, one model, 24 h": (
+        "SELECT count(*) AS calls, sum(prompt_tokens) AS p, sum(response_tokens) AS r,"
+        " sum(prompt_tokens + response_tokens) AS total FROM w1 WHERE model = 'llama3.2' AND ts >= {d1}",
+        "calls, p, r, total",
+    ),
+    "Q2 tokens by model per hour, 30 d": (
+        "SELECT ts / 3600000000000 AS bucket, model, sum(prompt_tokens + response_tokens) AS total FROM w1"
+        " WHERE prompt_tokens > 0 AND ts >= {d30} GROUP BY bucket, model ORDER BY bucket",
+        "bucket * 3600000000000, model, total",
+    ),
+    "Q3 top 10 operations by tokens": (
+        "SELECT operation, sum(prompt_tokens + response_tokens) AS total FROM w1"
+        " WHERE prompt_tokens > 0 GROUP BY operation ORDER BY total DESC LIMIT 10",
+        "operation, total",
+    ),
+    "Q4 count a common word": ("SELECT count(*) AS n FROM texts WHERE texts MATCH 'message : completed'", "n"),
+    "Q5 one rare id anywhere": (f"{SQLITE_FOUND} '\"{{needle}}\"' {SQLITE_NEWEST}", "ts"),
+    "Q6 phrase in errors, 7 d, newest 100": (
+        f"{SQLITE_FOUND} 'message : \"connection reset\"' AND level = 'error' AND ts >= {{d7}} {SQLITE_NEWEST}",
+        "ts",
+    ),
+    "Q7 count a regex": (f"SELECT count(*) AS n FROM w1 WHERE message REGEXP '{REGEX}'", "n"),
+    "Q8 distinct sessions, exact": ("SELECT count(DISTINCT session) AS n FROM w1", "n"),
+    "Q9 p95 latency by model, exact": (
+        "SELECT model, latency_ms AS p95 FROM (SELECT model, latency_ms, row_number() OVER (PARTITION BY model ORDER BY latency_ms)"
+        " AS rank, count(*) OVER (PARTITION BY model) AS n FROM w1 WHERE latency_ms IS NOT NULL) WHERE rank = (n * 95 + 99) / 100",
+        "model, p95",
+    ),
+    "Q10 newest 100": (f"SELECT * FROM w1 {SQLITE_NEWEST}", "ts"),
+    "Q11 errors per minute, 30 d": (
+        "SELECT ts / 60000000000 AS bucket, count(*) AS n FROM w1 WHERE level = 'error' GROUP BY bucket ORDER BY bucket",
+        "bucket * 60000000000, n",
+    ),
+}
 
 
 def filled(text: str, meta: dict) -> str:
