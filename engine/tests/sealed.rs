@@ -276,6 +276,41 @@ fn times_that_are_spelled_as_plain_numbers_take_no_bytes_and_come_back() {
 }
 
 #[test]
+fn in_the_archive_a_day_of_few_records_has_no_index_of_words_and_one_of_many_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { word_index_min: 1000, ..options() };
+    let store = Store::open(dir.path(), options).unwrap();
+    let event = |n: i64| {
+        let at = if n % 100 == 0 { DAY + n } else { 3 * DAY + n };
+        Event::new().at(at).message(&format!("a word about number {n}"))
+    };
+    append(&store, &(0..3000).map(event).collect::<Vec<_>>());
+    store.seal().unwrap();
+    let found = |store: &Store| {
+        let test = Test::Text(TextTest::contains("word"));
+        let scan = Scan { predicate: Predicate::field("message", test), ..Scan::default() };
+        read(&store.snapshot().unwrap(), &scan).0.len()
+    };
+    let before = found(&store);
+    store.maintain(store.now() + 8 * DAY).unwrap();
+    let files = files(&dir.path().join("archive"), "seg");
+    let has_words = |path: &PathBuf| {
+        let mut terms = 0;
+        logq_engine::dump(path, false, &mut |line| {
+            if let Some(size) = line.trim().split_once(" term, ") {
+                terms += size.1.trim_end_matches(" bytes").replace(',', "").parse::<u64>().unwrap();
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        terms != 0
+    };
+    assert_eq!(files.iter().map(has_words).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(found(&store), before);
+    assert_eq!(before, 3000);
+}
+
+#[test]
 fn two_maintainers_at_once_do_the_work_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -72,7 +72,7 @@ pub enum UpkeepKind {
     Merge,
     /// Segments become segments of the archive.
     Roll,
-    /// A segment is made anew without its prompts and responses, which are older than [`Options::retain_bodies_for`].
+    /// A segment is made anew without its prompts and responses, which are older than [`crate::Options::retain_bodies_for`].
     Bodies,
     /// A segment goes, since this rule says so.
     Expire(Rule),

@@ -23,12 +23,15 @@ use crate::record::{self, CUSTOM_BASE};
 use crate::record_id::RecordId;
 use crate::segment::sealed::build::{Plan, RowHead, SegmentBuilder, Sum, Unfinished};
 use crate::segment::sealed::read::{NotOpen, Segment};
+use crate::segment::sealed::rollup::Rollups;
 use crate::segment::sealed::rows::Rows;
 use crate::value::Value;
 
 /// Days of the archive that are written at a time. Rows come by time, so one is the rule; events that were
 /// dated ahead lie with the day of their arrival.
 const DAYS_OPEN_MAX: usize = 3;
+/// A block says of so many days at most how many records they will have.
+const DAYS_TOLD_MAX: u64 = 1000;
 
 /// What a step made: segments that are written and not yet the store's.
 #[derive(Debug, Default)]
@@ -212,8 +215,13 @@ impl Step<'_> {
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
         let mut outputs = Outputs::new(self);
         let rows: u64 = segments.iter().map(|segment| segment.footer.records).sum();
-        let words = self.core.settings().word_index_min <= rows;
-        let share = self.core.settings().share_texts;
+        let settings = self.core.settings();
+        let words = settings.word_index_min <= rows;
+        if target == Target::Days {
+            outputs.wordless = days(&segments);
+            outputs.wordless.retain(|_, rows| *rows < settings.word_index_min);
+        }
+        let share = settings.share_texts;
         let plan = Plan { words, archive: target != Target::Day(None), share, sum: true };
         let merged = self.merge(&segments, &mut outputs, plan, target, removal, &mut made.removed);
         let told = merged.and_then(|dropped| {
@@ -468,12 +476,46 @@ pub(super) fn date_empty(footer: &mut Footer, time: (i64, i64), arrived: (i64, i
     }
 }
 
+/// How many records each day will have: as rollups say, else those of a block, spread evenly over its days.
+fn days(segments: &[Segment]) -> BTreeMap<Day, u64> {
+    let mut days: BTreeMap<Day, u64> = BTreeMap::new();
+    for segment in segments {
+        let rollups = segment.rollups().and_then(|read| read.ok());
+        let fewest = |rollups: &Rollups| {
+            rollups.forms().min_by_key(|(.., cells)| *cells).map(|(at, form, _)| (at, form.span))
+        };
+        let counted = rollups.and_then(|rollups| {
+            let (at, span) = fewest(rollups)?;
+            Some((segment.cube(rollups, at)?, span))
+        });
+        if let Some((cube, span)) = counted {
+            for (start, records) in cube.starts.iter().zip(&cube.records) {
+                *days.entry(Day::of(start.saturating_mul(span))).or_default() += records.unsigned_abs();
+            }
+            continue;
+        }
+        for block in &segment.footer.blocks {
+            let (first, last) = (Day::of(block.time_min).0, Day::of(block.time_max).0);
+            let count = u64::from(last.abs_diff(first)) + 1;
+            // A block whose records lie years apart says little of any day.
+            if count <= DAYS_TOLD_MAX {
+                for day in first..=last {
+                    *days.entry(Day(day)).or_default() += u64::from(block.rows).div_ceil(count);
+                }
+            }
+        }
+    }
+    days
+}
+
 /// Segments being written.
 pub(super) struct Outputs<'p> {
     at: &'p Step<'p>,
     next: u64,
     open: Vec<Output>,
     pub(super) done: Vec<Unfinished>,
+    /// Days with too few records for an index over words.
+    wordless: BTreeMap<Day, u64>,
 }
 
 pub(super) struct Output {
@@ -484,7 +526,13 @@ pub(super) struct Output {
 
 impl<'p> Outputs<'p> {
     pub(super) fn new(at: &'p Step<'p>) -> Self {
-        Self { at, next: at.state.next_segment, open: Vec::new(), done: Vec::new() }
+        Self {
+            at,
+            next: at.state.next_segment,
+            open: Vec::new(),
+            done: Vec::new(),
+            wordless: BTreeMap::new(),
+        }
     }
 
     /// Makes a segment without records, which says what is missing of these.
@@ -516,6 +564,8 @@ impl<'p> Outputs<'p> {
                 let id = self.next;
                 self.next += 1;
                 let core = self.at.core;
+                let words = plan.words && day.is_none_or(|day| !self.wordless.contains_key(&day));
+                let plan = Plan { words, ..plan };
                 let builder = SegmentBuilder::begin(&*core.vfs, &core.dir, self.at.state.store, id, plan)?;
                 self.open.push(Output { id, day, builder });
                 self.open.len() - 1
