@@ -21,7 +21,7 @@ use twox_hash::XxHash3_64;
 /// The first line.
 const HEAD: &str = "logq backup 1";
 /// Bytes at the end of a file that tell it from another one of its name and size: the index and footer of a segment.
-const TAIL: usize = 64 << 10;
+pub(super) const TAIL: usize = 64 << 10;
 
 /// What one backup holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

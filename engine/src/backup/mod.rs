@@ -12,6 +12,7 @@
 //! files never change, so one that an earlier backup copied is not read again; of a file that a writer is filling the bytes up to its last
 //! frame are copied. The manifest is written for exactly these files. A copy is synced before its name is, and all names before the list.
 
+mod copy;
 mod list;
 mod restore;
 
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use self::copy::{Finisher, Source, Unfinished};
 use self::list::{Entry, List};
 pub use self::restore::{Restored, backups, restore, restore_on, verify_backup, verify_backup_on};
 use crate::core::Core;
@@ -39,8 +41,6 @@ const MARK: &str = "BACKUP";
 const TRIES_MAX: usize = 5;
 /// No folder lies deeper.
 const DEPTH_MAX: usize = 4096;
-/// Bytes that are written at a time.
-const CHUNK: usize = 4 << 20;
 
 /// One backup of a folder of backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +183,25 @@ fn attempt(
     known: &BTreeMap<(String, u64), Entry>,
     watch: &mut Watch<'_>,
 ) -> Result<Option<(List, u64, u64)>> {
+    std::thread::scope(|scope| {
+        let mut finisher = Finisher::start(scope, place.vfs);
+        let tried = attempt_with(core, cache, place, known, watch, &mut finisher);
+        // What went wrong with a copy is why there is no more of them.
+        finisher.wait()?;
+        let Some(tried) = tried? else { return Ok(None) };
+        place.sync(FILES_DIR)?;
+        Ok(Some(tried))
+    })
+}
+
+fn attempt_with(
+    core: &Core,
+    cache: &Cache,
+    place: &Place<'_>,
+    known: &BTreeMap<(String, u64), Entry>,
+    watch: &mut Watch<'_>,
+    finisher: &mut Finisher<'_>,
+) -> Result<Option<(List, u64, u64)>> {
     // It holds the lock that keeps the files from being unlinked.
     let snapshot = Snapshot::take(core, cache)?;
     let mut state = State::clone(&core.manifest()?.state);
@@ -194,23 +213,21 @@ fn attempt(
     let mut have: BTreeSet<String> = known.values().map(Entry::copy).collect();
     for file in wanted {
         let path = core.dir.join(&file.path);
-        let opened = core.vfs.open(&path, OpenMode::Read);
-        let (map, data) = match opened.and_then(|file| Ok((file.map_read()?, file.data_len()?))) {
+        let opened = match core.vfs.open(&path, OpenMode::Read) {
             Ok(opened) => opened,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("a file of the store cannot be read", &path, error)),
+            Err(error) => return Err(unreadable(&path, error)),
         };
-        let all = map.bytes();
         // What an active file reserves and nobody wrote is not copied.
-        let end = file.end.map_or(all.len(), |end| usize::try_from(end.min(data)).unwrap_or(all.len()));
-        let bytes = all.get(..end).unwrap_or(all);
+        let source = Source::of(&*opened, file.end).map_err(|error| unreadable(&path, error))?;
         let before = known.get(&(file.path.clone(), file.size)).filter(|_| file.sealed);
-        let entry = match before.filter(|entry| entry.tail == list::tail(bytes)) {
-            Some(entry) => entry.clone(),
-            None => Entry::of(file.path, bytes, file.size.max(end as u64)),
+        let entry = match before {
+            Some(before) if source.tail().is_ok_and(|tail| tail == before.tail) => before.clone(),
+            _ => source.entry(file.path, file.size).map_err(|error| unreadable(&path, error))?,
         };
         if have.insert(entry.copy()) && !place.has(&entry) {
-            place.copy(&entry, bytes)?;
+            let Some(copy) = place.copy(&entry, &source)? else { return Ok(None) };
+            finisher.take(copy)?;
             copied += 1;
             copied_bytes += entry.bytes;
         }
@@ -224,10 +241,9 @@ fn attempt(
     let manifest = manifest::encode(&state);
     let entry = Entry::of(FileName::Manifest.relative(), &manifest, manifest.len() as u64);
     if !place.has(&entry) {
-        place.copy(&entry, &manifest)?;
+        place.write(&Path::new(FILES_DIR).join(entry.copy()), &manifest)?;
     }
     files.push(entry);
-    place.sync(FILES_DIR)?;
     Ok(Some((List { store: state.store, taken, records, files }, copied, copied_bytes)))
 }
 
@@ -322,7 +338,7 @@ impl Place<'_> {
             self.vfs.create_dir(&self.dir.join(name)).map_err(failed)?;
         }
         if self.store()?.is_none() {
-            self.write(Path::new(MARK), format!("logq backups of store {store:032x}\n").as_bytes(), 0)?;
+            self.write(Path::new(MARK), format!("logq backups of store {store:032x}\n").as_bytes())?;
         }
         self.sync("")?;
         let parent = self.dir.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
@@ -387,19 +403,29 @@ impl Place<'_> {
             .collect()
     }
 
+    /// Where the copy of a file is.
+    fn copy_of(&self, entry: &Entry) -> PathBuf {
+        self.dir.join(FILES_DIR).join(entry.copy())
+    }
+
     /// Whether the copy of a file is here, in its length.
     fn has(&self, entry: &Entry) -> bool {
-        let path = self.dir.join(FILES_DIR).join(entry.copy());
-        self.vfs.stat(&path).is_ok_and(|stat| stat.size == entry.bytes)
+        self.vfs.stat(&self.copy_of(entry)).is_ok_and(|stat| stat.size == entry.bytes)
     }
 
-    fn copy(&self, entry: &Entry, bytes: &[u8]) -> Result<()> {
-        self.write(&Path::new(FILES_DIR).join(entry.copy()), bytes, 0)
+    /// Copies a file, but for finishing it; `None` when it is another one than the entry says by now.
+    fn copy(&self, entry: &Entry, source: &Source<'_>) -> Result<Option<Unfinished>> {
+        let mut same = true;
+        let made = Unfinished::make(self.vfs, &self.copy_of(entry), 0, |file| {
+            same = source.copy(file)? == entry.hash;
+            if same { Ok(()) } else { Err(std::io::Error::other("the file changed while it was copied")) }
+        });
+        if same { made.map(Some) } else { Ok(None) }
     }
 
-    /// Writes a file under an unfinished name, syncs it and gives it its name. Its folder is yet to be synced.
-    fn write(&self, name: &Path, bytes: &[u8], reserve: u64) -> Result<()> {
-        write(self.vfs, &self.dir.join(name), bytes, reserve)
+    /// Writes a small file.
+    fn write(&self, name: &Path, bytes: &[u8]) -> Result<()> {
+        write(self.vfs, &self.dir.join(name), bytes)
     }
 
     fn sync(&self, folder: &str) -> Result<()> {
@@ -408,7 +434,7 @@ impl Place<'_> {
     }
 
     fn write_list(&self, number: u64, list: &List) -> Result<()> {
-        self.write(&Path::new(LISTS_DIR).join(list_name(number)), list.encode().as_bytes(), 0)?;
+        self.write(&Path::new(LISTS_DIR).join(list_name(number)), list.encode().as_bytes())?;
         self.sync(LISTS_DIR)
     }
 
@@ -459,32 +485,11 @@ fn list_number(name: &str) -> Option<u64> {
     (list_name(number) == name).then_some(number)
 }
 
-/// Writes a file under an unfinished name, syncs it and gives it its name. `reserve` is how large it is made at least.
-fn write(vfs: &dyn Vfs, path: &Path, bytes: &[u8], reserve: u64) -> Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = Path::new(&new);
-    let failed = |error| Error::io("a copy cannot be written", path, error);
-    match vfs.remove(new) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let made = || -> std::io::Result<()> {
-        let file = vfs.open(new, OpenMode::CreateNew)?;
-        if reserve != 0 {
-            file.allocate(0, reserve)?;
-        }
-        let mut at = 0;
-        for chunk in bytes.chunks(CHUNK) {
-            file.write_at(at, chunk)?;
-            at += chunk.len() as u64;
-        }
-        file.sync_data()
-    };
-    if let Err(error) = made() {
-        // The error says what is wrong; the next backup takes away what is left.
-        let _ = vfs.remove(new);
-        return Err(failed(error));
-    }
-    vfs.rename(new, path).map_err(failed)
+/// Writes a small file whole, syncs it and gives it its name. Its folder is yet to be synced.
+fn write(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> Result<()> {
+    Unfinished::make(vfs, path, 0, |file| file.write_at(0, bytes))?.finish(vfs)
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::io("a file of the store cannot be read", path, error)
 }

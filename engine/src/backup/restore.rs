@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::list::{self, Entry, List};
+use super::copy::{Finisher, Source, Unfinished};
+use super::list::{Entry, List};
 use super::{
     BackupInfo, BackupProgress, FILES_DIR, LISTS_DIR, Place, Watch, info, is_inside, list_name, names, write,
 };
@@ -12,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::name::{ACTIVE_DIR, FileName};
 use crate::gap::Gap;
 use crate::io::disk::Disk;
-use crate::io::{LockKind, OpenMode, ReadMap, Vfs};
+use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::manifest::{self, Manifest, RESTORING};
 
 /// No writer gives ids faster than one in so many nanoseconds: that is three times the fastest burst that was measured.
@@ -191,12 +192,8 @@ fn make_room(vfs: &dyn Vfs, to: &Path, replace: bool) -> Result<Option<PathBuf>>
     if unfinished {
         clear(vfs, to)?;
     } else {
-        write(
-            vfs,
-            &to.join(RESTORING),
-            b"a restore fills this folder; if it did not end, run it again\n",
-            0,
-        )?;
+        let what = b"a restore fills this folder; if it did not end, run it again\n";
+        write(vfs, &to.join(RESTORING), what)?;
         vfs.sync_dir(to).map_err(failed)?;
     }
     Ok(before)
@@ -261,15 +258,26 @@ fn fill(place: &Place<'_>, list: &List, to: &Path) -> Result<()> {
         place.vfs.create_dir(folder).map_err(failed(folder))?;
     }
     let manifest = FileName::Manifest.relative();
-    for entry in list.files.iter().filter(|entry| entry.path != manifest) {
-        let reserve = if entry.size == entry.bytes { 0 } else { entry.size };
-        write(place.vfs, &to.join(&entry.path), place.map(entry)?.bytes(), reserve)?;
-    }
+    std::thread::scope(|scope| {
+        let mut finisher = Finisher::start(scope, place.vfs);
+        let filled =
+            list.files.iter().filter(|entry| entry.path != manifest).try_for_each(|entry| {
+                let reserve = if entry.size == entry.bytes { 0 } else { entry.size };
+                let kept = place.open(entry)?;
+                finisher.take(Unfinished::make(place.vfs, &to.join(&entry.path), reserve, |file| {
+                    match Source::of(&*kept, None)?.copy(file)? == entry.hash {
+                        true => Ok(()),
+                        false => Err(std::io::Error::other("the copy in the backup is damaged")),
+                    }
+                })?)
+            });
+        finisher.wait().and(filled)
+    })?;
     for folder in folders.iter().rev() {
         place.vfs.sync_dir(folder).map_err(failed(folder))?;
     }
     let bytes = manifest_of(place, list)?;
-    write(place.vfs, &FileName::Manifest.path(to), &bytes, 0)?;
+    write(place.vfs, &FileName::Manifest.path(to), &bytes)?;
     place.vfs.sync_dir(to).map_err(failed(to))?;
     place.vfs.remove(&to.join(RESTORING)).map_err(failed(to))?;
     place.vfs.sync_dir(to).map_err(failed(to))
@@ -281,7 +289,11 @@ fn manifest_of(place: &Place<'_>, list: &List) -> Result<Vec<u8>> {
     let manifest = FileName::Manifest.relative();
     let entry = list.files.iter().find(|entry| entry.path == manifest);
     let state = match entry {
-        Some(entry) => manifest::decode(place.map(entry)?.bytes()),
+        Some(entry) => manifest::decode(
+            &place
+                .read(&place.copy_of(entry))
+                .map_err(|error| Error::io("a copy cannot be read", &place.copy_of(entry), error))?,
+        ),
         None => None,
     };
     let Some(mut state) = state else {
@@ -294,10 +306,9 @@ fn manifest_of(place: &Place<'_>, list: &List) -> Result<Vec<u8>> {
 
 impl Place<'_> {
     /// The copy of a file.
-    fn map(&self, entry: &Entry) -> Result<Box<dyn ReadMap>> {
-        let path = self.dir.join(FILES_DIR).join(entry.copy());
-        let failed = |error| Error::io("a copy cannot be read", &path, error);
-        self.vfs.open(&path, OpenMode::Read).and_then(|file| file.map_read()).map_err(failed)
+    fn open(&self, entry: &Entry) -> Result<Box<dyn File>> {
+        let path = self.copy_of(entry);
+        self.vfs.open(&path, OpenMode::Read).map_err(|error| Error::io("a copy cannot be read", &path, error))
     }
 
     /// The lists of a folder that has backups.
@@ -320,22 +331,19 @@ impl Place<'_> {
         let mut gaps = Vec::new();
         for entry in once {
             let file = format!("{FILES_DIR}/{}", entry.copy());
-            let path = self.dir.join(&file);
-            let read = self.vfs.open(&path, OpenMode::Read).and_then(|file| file.map_read());
+            let read = self.vfs.open(&self.dir.join(&file), OpenMode::Read).and_then(|file| {
+                let source = Source::of(&*file, None)?;
+                Ok((source.len(), source.hash()?))
+            });
             match read {
                 Err(error) => {
                     gaps.push(gap(file, format!("the copy of {} cannot be read ({error})", entry.path)));
                 }
-                Ok(map) if map.bytes().len() as u64 != entry.bytes => {
-                    let what = format!(
-                        "the copy of {} has {} bytes of {}",
-                        entry.path,
-                        map.bytes().len(),
-                        entry.bytes
-                    );
+                Ok((bytes, _)) if bytes != entry.bytes => {
+                    let what = format!("the copy of {} has {bytes} bytes of {}", entry.path, entry.bytes);
                     gaps.push(gap(file, what));
                 }
-                Ok(map) if list::hash(map.bytes()) != entry.hash => {
+                Ok((_, hash)) if hash != entry.hash => {
                     gaps.push(gap(file, format!("the copy of {} is damaged", entry.path)));
                 }
                 Ok(_) => {}
