@@ -26,6 +26,7 @@ mod fuse;
 #[cfg(any(test, feature = "sim"))]
 mod fuzz;
 mod groups;
+mod lexicon;
 #[cfg(test)]
 mod tests;
 mod token;
