@@ -30,6 +30,7 @@ mod format;
 #[cfg(feature = "sim")]
 pub mod fuzzing;
 mod gap;
+mod hash;
 mod health;
 mod index;
 pub mod io;

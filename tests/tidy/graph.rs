@@ -15,7 +15,7 @@ const CRATES: &[Crate] = &[
     Crate {
         dir: "engine/src/",
         groups: &[
-            &["error", "field", "level"],
+            &["error", "field", "hash", "level"],
             &["io", "record_id", "value"],
             &["gap"],
             &["format", "options", "text"],

@@ -1,6 +1,6 @@
 //! Files are read and written in pieces: nothing is mapped, and a piece is still in the processor's cache when it is written.
 
-use std::hash::Hasher;
+use std::hash::Hasher as _;
 use std::io::{Error, ErrorKind, Result};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};

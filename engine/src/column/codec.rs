@@ -15,9 +15,9 @@ use zstd::bulk::{Compressor, Decompressor};
 /// the size at 70, 66 and 59 MB/s; level 2 to 43.0 % at 100 MB/s.
 const LEVEL: u32 = 5;
 
-/// Zstandard's level. On the prompts of a million agent events in pages of 256 KiB levels 3, 4, 5 and 6 came to 40.0, 38.5, 37.9 and
-/// 37.5 % of the size at 95, 59, 53 and 39 MB/s, and DEFLATE in pages of 64 KiB to 41.5 %.
-const ZSTD_LEVEL: i32 = 5;
+/// Zstandard's level where nothing else is said. On the prompts of a million agent events in pages of 256 KiB levels 3, 4, 5 and 6
+/// came to 40.0, 38.5, 37.9 and 37.5 % of the size at 95, 59, 53 and 39 MB/s, and DEFLATE in pages of 64 KiB to 41.5 %.
+const ZSTD_LEVEL: i32 = 3;
 /// A smaller page is left to DEFLATE, whose frame takes fewer bytes.
 const ZSTD_SIZE_MIN: usize = 1 << 10;
 
@@ -52,14 +52,25 @@ impl Codec {
 }
 
 /// Squeezes pages, one after the other; keeps its tables and buffers between them.
-#[derive(Default)]
 pub(crate) struct Packer {
+    zstd_level: i32,
     deflate: Option<Compress>,
     zstd: Option<Compressor<'static>>,
     out: Vec<u8>,
 }
 
+impl Default for Packer {
+    fn default() -> Self {
+        Self::new(ZSTD_LEVEL)
+    }
+}
+
 impl Packer {
+    /// One that uses this level of Zstandard.
+    pub(crate) fn new(zstd_level: i32) -> Self {
+        Self { zstd_level, deflate: None, zstd: None, out: Vec::new() }
+    }
+
     /// The page under `codec`, or stored if that does not make it smaller.
     pub(crate) fn pack<'p>(&'p mut self, codec: Codec, raw: &'p [u8]) -> (Codec, &'p [u8]) {
         let codec = match codec {
@@ -100,7 +111,7 @@ impl Packer {
 
     fn zstd(&mut self, raw: &[u8]) -> Option<usize> {
         if self.zstd.is_none() {
-            let mut zstd = Compressor::new(ZSTD_LEVEL).ok()?;
+            let mut zstd = Compressor::new(self.zstd_level).ok()?;
             // The table of pages has size and checksum.
             zstd.include_checksum(false).ok()?;
             zstd.include_contentsize(false).ok()?;

@@ -46,7 +46,7 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new(groups: Vec<Range<usize>>, effort: Effort) -> Self {
-        Self { groups, effort, head: Vec::new(), pages: pages::Writer::default(), raw: Vec::new() }
+        Self { groups, effort, head: Vec::new(), pages: pages::Writer::new(effort.packer()), raw: Vec::new() }
     }
 
     fn text_codec(&self) -> Codec {

@@ -78,6 +78,9 @@ const SHARED: u8 = 6;
 /// All groups are full but the last.
 const REGULAR: u8 = 255;
 
+/// Zstandard's level in the archive.
+const ZSTD_LEVEL_COLD: i32 = 5;
+
 /// How hard to squeeze.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
@@ -89,6 +92,15 @@ pub(crate) enum Effort {
     Cold,
     /// Text of the archive that is read rarely, in pages that are larger still.
     ColdBodies,
+}
+
+impl Effort {
+    fn packer(self) -> codec::Packer {
+        match self {
+            Self::Hot | Self::Bodies => codec::Packer::default(),
+            Self::Cold | Self::ColdBodies => codec::Packer::new(ZSTD_LEVEL_COLD),
+        }
+    }
 }
 
 /// What an integer stands for; the numbers are stored.

@@ -21,6 +21,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// One whose pages are squeezed by this.
+    pub(crate) fn new(packer: Packer) -> Self {
+        Self { packer, ..Self::default() }
+    }
+
     /// Appends a page of `groups` groups.
     pub(crate) fn push(&mut self, groups: usize, codec: Codec, raw: &[u8]) {
         let (codec, stored) = self.packer.pack(codec, raw);

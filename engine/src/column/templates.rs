@@ -23,16 +23,20 @@
 //! A template is a matter of storage alone: what does not fit one is kept as it is, and what comes back is what went in.
 
 mod bitstream;
+mod cut;
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use self::bitstream::{BitReader, BitWriter};
+use self::cut::Cut;
 use super::bits;
 use super::codec::{Codec, Packer, Unpacker};
 use super::texts::{Run, take_count};
 use crate::format::varint;
+use crate::hash::SmallHasher;
 
 /// Templates of one column of a block.
 const TEMPLATES_MAX: usize = 1024;
@@ -68,8 +72,11 @@ pub(crate) struct Templates {
     /// The list, read when it is first asked for; none where it does not read.
     list: OnceLock<Option<Vec<Template>>>,
     /// The number of each template by its pieces; only of templates that were made here.
-    numbers: HashMap<Box<[u8]>, usize>,
+    numbers: Numbers,
 }
+
+/// Numbers of templates by their keys.
+type Numbers = HashMap<Box<[u8]>, usize, BuildHasherDefault<SmallHasher>>;
 
 impl Clone for Templates {
     fn clone(&self) -> Self {
@@ -178,49 +185,13 @@ impl Seen {
     }
 }
 
-/// A text, cut: its pieces with a zero byte for each variable, and the variables.
-#[derive(Default)]
-struct Cut {
-    key: Vec<u8>,
-    variables: Vec<Range<usize>>,
-}
-
-impl Cut {
-    /// Cuts a text. `false` where it can have no template.
-    fn take(&mut self, text: &[u8]) -> bool {
-        self.key.clear();
-        self.variables.clear();
-        let mut at = 0;
-        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let word = rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
-            let (word, after) = rest.split_at(word);
-            if word.iter().any(u8::is_ascii_digit) {
-                self.variables.push(at..at + word.len());
-                self.key.push(0);
-            } else {
-                self.key.extend_from_slice(word);
-            }
-            at += word.len();
-            let signs = after.iter().position(u8::is_ascii_alphanumeric).unwrap_or(after.len());
-            let (signs, _) = after.split_at(signs);
-            // A zero byte stands for a variable in the key, so a text that holds one has none.
-            if signs.contains(&0) || PIECES_SIZE_MAX < self.key.len() + signs.len() {
-                return false;
-            }
-            self.key.extend_from_slice(signs);
-            at += signs.len();
-        }
-        self.key.len() <= PIECES_SIZE_MAX && self.variables.len() <= VARIABLES_MAX
-    }
-}
-
 impl Templates {
     /// The templates that most of these texts have; none where few have one.
     pub(crate) fn of(run: Run<'_>, codec: Codec, packer: &mut Packer) -> Option<Self> {
         if run.ends.len() < TEXTS_MIN {
             return None;
         }
-        let mut found: HashMap<Box<[u8]>, usize> = HashMap::new();
+        let mut found = Numbers::default();
         let mut seen: Vec<(u32, Vec<Seen>)> = Vec::new();
         let mut cut = Cut::default();
         let mut others = 0_usize;
@@ -301,7 +272,7 @@ impl Templates {
         let packed_size = varint::take(input)?;
         let packed = varint::take_bytes(input, packed_size)?.to_vec();
         let plausible = Unpacker::plausible(Codec::from_tag(codec)?, packed.len(), size);
-        plausible.then_some(Self { codec, size, packed, list: OnceLock::new(), numbers: HashMap::new() })
+        plausible.then_some(Self { codec, size, packed, list: OnceLock::new(), numbers: Numbers::default() })
     }
 
     fn list(&self) -> Option<&[Template]> {

@@ -1,24 +1,19 @@
 //! The words of a segment, each once, with the groups that hold it. They come token by token, most of them again and again.
 //!
-//! Two tables find a word. The small one is of the current group: a place that another group filled is free, so nothing is
-//! cleared between groups and what is looked at stays small and warm. What the group does not have yet is often what the group
-//! before put into that very place; if not, the large table of all words knows its number.
+//! One table finds them all, and says of each in which group it was last: most tokens are words that the group has, and of
+//! these few are so many that what is looked at stays warm.
 
 use super::token::{SHORT_SIZE_MAX, Short, hash};
 use super::words;
 
 #[derive(Default)]
 pub(super) struct Lexicon {
-    /// Of the current group: open addressing; a power of two, of which half are free at least.
+    /// Every word: open addressing; a power of two, of which half are free at least.
     places: Vec<Place>,
-    /// Places that the current group fills.
-    len: usize,
+    /// How many words there are.
+    len: u32,
     /// The number of the current group, counted from 1.
     group: u32,
-    /// Every word, by its number.
-    words: Vec<Word>,
-    /// Numbers of words plus one, 0 for a free place: open addressing; a power of two, of which half are free at least.
-    numbers: Vec<u32>,
     /// The texts of long words, without gaps.
     long: String,
     /// The numbers of the words of each group, one group behind the other, and where each ends.
@@ -34,20 +29,20 @@ struct Word {
     high: u64,
 }
 
-/// A word of the small table.
+/// A word in the table.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     word: Word,
-    /// Its number.
+    /// Its number: words count in the order of their first appearance.
     number: u32,
-    /// The group that has it.
+    /// The last group that has it; 0 where there is no word.
     group: u32,
 }
 
 /// Marks a long word, in a byte where no UTF-8 has this.
 const LONG: u64 = 0xff << 56;
 
-/// Places of the smallest table.
+/// Places of the smallest table: 96 KiB.
 const PLACES_MIN: usize = 1 << 12;
 
 impl Word {
@@ -76,7 +71,7 @@ impl Word {
         } else {
             self.bytes()
         };
-        u128::from_be_bytes(bytes)
+        u128::from_le_bytes(bytes).swap_bytes()
     }
 
     /// The bytes of a short word, and zeros behind them.
@@ -125,98 +120,61 @@ impl Lexicon {
         is_it: impl Fn(Word, &str) -> bool,
         make: impl FnOnce(&mut String) -> Word,
     ) {
-        if self.places.len() <= 2 * self.len {
-            self.grow_places();
-        }
-        let mask = self.places.len() - 1;
+        let mask = self.places.len().wrapping_sub(1);
         let mut at = word.home() & mask;
-        loop {
-            let place = &mut self.places[at];
-            let is_held = place.group == self.group;
-            let is_same = place.group != 0 && is_it(place.word, &self.long);
-            if is_held && is_same {
-                return;
-            }
-            if !is_held {
-                self.len += 1;
-                if is_same {
+        while let Some(place) = self.places.get_mut(at).filter(|place| place.group != 0) {
+            if is_it(place.word, &self.long) {
+                if place.group != self.group {
                     place.group = self.group;
                     self.held.push(place.number);
-                } else {
-                    let number = self.number(word, is_it, make);
-                    let word = self.words[number as usize];
-                    self.places[at] = Place { word, number, group: self.group };
-                    self.held.push(number);
                 }
                 return;
             }
             at = (at + 1) & mask;
         }
+        let word = make(&mut self.long);
+        self.put_new(word);
     }
 
-    /// The number of a word of the segment, which may be a new one.
-    fn number(
-        &mut self,
-        word: Word,
-        is_it: impl Fn(Word, &str) -> bool,
-        make: impl FnOnce(&mut String) -> Word,
-    ) -> u32 {
-        if self.numbers.len() <= 2 * self.words.len() {
-            self.grow_numbers();
-        }
-        let mask = self.numbers.len() - 1;
-        let mut at = word.home() & mask;
-        loop {
-            let Some(number) = self.numbers[at].checked_sub(1) else { break };
-            if is_it(self.words[number as usize], &self.long) {
-                return number;
+    #[cold]
+    fn put_new(&mut self, word: Word) {
+        if self.places.len() <= 2 * self.len as usize {
+            let larger = vec![Place::default(); (2 * self.places.len()).max(PLACES_MIN)];
+            for place in std::mem::replace(&mut self.places, larger) {
+                if place.group != 0 {
+                    self.put(place);
+                }
             }
+        }
+        self.put(Place { word, number: self.len, group: self.group });
+        self.held.push(self.len);
+        self.len = self.len.checked_add(1).expect("BUG: a segment has fewer words than bytes");
+    }
+
+    /// Puts a word that is not there in a place that is free.
+    fn put(&mut self, place: Place) {
+        let mask = self.places.len() - 1;
+        let mut at = place.word.home() & mask;
+        while self.places[at].group != 0 {
             at = (at + 1) & mask;
         }
-        self.words.push(make(&mut self.long));
-        let count = u32::try_from(self.words.len()).expect("BUG: a segment has fewer words than bytes");
-        self.numbers[at] = count;
-        count - 1
-    }
-
-    #[cold]
-    fn grow_places(&mut self) {
-        let larger = vec![Place::default(); (2 * self.places.len()).max(PLACES_MIN)];
-        let mask = larger.len() - 1;
-        for place in std::mem::replace(&mut self.places, larger) {
-            if place.group == self.group {
-                let mut at = place.word.home() & mask;
-                while self.places[at].group != 0 {
-                    at = (at + 1) & mask;
-                }
-                self.places[at] = place;
-            }
-        }
-    }
-
-    #[cold]
-    fn grow_numbers(&mut self) {
-        self.numbers = vec![0; (2 * self.numbers.len()).max(PLACES_MIN)];
-        let mask = self.numbers.len() - 1;
-        for (word, count) in self.words.iter().zip(1..) {
-            let mut at = word.home() & mask;
-            while self.numbers[at] != 0 {
-                at = (at + 1) & mask;
-            }
-            self.numbers[at] = count;
-        }
+        self.places[at] = place;
     }
 
     /// Ends the current group; the next one begins.
     pub(super) fn end_group(&mut self) {
         self.ends.push(self.held.len());
-        self.len = 0;
         self.group += 1;
     }
 
     /// The files of the word index.
     pub(super) fn finish(self) -> tantivy::Result<Vec<Vec<u8>>> {
-        let Self { words, long, held, ends, .. } = self;
+        let Self { places, len, long, held, ends, .. } = self;
+        let mut words = vec![Word::default(); len as usize];
+        for place in places.iter().filter(|place| place.group != 0) {
+            words[place.number as usize] = place.word;
+        }
+        drop(places);
         // From the words of each group to the groups of each word: they are counted, then put in their places.
         let mut starts = vec![0_usize; words.len() + 1];
         for &number in &held {

@@ -1,26 +1,25 @@
 //! Building a segment: rows in, in the order of the segment; one file out.
 //!
-//! Rows go into the columns of the current block, their texts into the index. A full block is encoded, all
-//! columns at once on the threads there are, and written; nothing of it stays in memory. The file has the
-//! name of an unfinished segment until [`Unfinished::publish`].
+//! Rows go into the columns of the current block, their texts into the index. A full block is encoded while the next
+//! one is filled, and written when that is full; nothing of it stays in memory. The file has the name of an
+//! unfinished segment until [`Unfinished::publish`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
-use super::hash::SmallHasher;
-use super::head::{self, ColumnEntry, Content, FIXED_COUNT, Fixed};
+use super::encode::{BlockEncoder, Field, FullBlock};
+use super::head::{Content, FIXED_COUNT, Fixed};
 use super::rollup::{Counter, Entry};
 use super::{BLOCK_ROWS_MAX, BLOCK_SIZE, COLUMNS_MAX, GROUP_ROWS};
-use crate::column::{Builder, Effort, Pool};
+use crate::column::Builder;
 use crate::error::{Error, Result};
 use crate::field;
 use crate::format::footer::{self, BlockEntry, Footer};
 use crate::format::frame::SourceId;
 use crate::format::name::FileName;
+use crate::hash::SmallHasher;
 use crate::index::{IndexBuilder, IndexWorker};
 use crate::io::names::{make_folders, move_file};
 use crate::io::{File, OpenMode, Vfs};
@@ -73,7 +72,11 @@ pub(crate) struct SegmentBuilder {
     block: Block,
     index: IndexWorker,
     sources: HashMap<SourceId, String>,
-    pool: Pool,
+    encoder: BlockEncoder,
+    /// The block that is being encoded, but for its sizes, and its fields.
+    started: Option<(BlockEntry, Vec<u32>)>,
+    /// What held the values of an earlier block.
+    spare: [Builder; FIXED_COUNT],
     rollups: Counter,
     sum: Sum,
     last: Option<Key>,
@@ -101,6 +104,8 @@ struct FieldState {
     name: Box<str>,
     /// What rows of rare fields call it, were it the block's first name.
     values: Builder,
+    /// What held the values of an earlier block.
+    spare: Builder,
     /// What the block calls it, if it has been seen there.
     number: Option<u32>,
     /// Whether its values have a column of their own in this block.
@@ -171,7 +176,9 @@ impl SegmentBuilder {
             block: Block::default(),
             index: IndexWorker::start(index),
             sources: HashMap::new(),
-            pool: Pool::default(),
+            encoder: BlockEncoder::default(),
+            started: None,
+            spare: Default::default(),
             rollups: Counter::default(),
             sum: Sum::default(),
             last: None,
@@ -238,7 +245,7 @@ impl SegmentBuilder {
         }
         if self.block.rows == BLOCK_ROWS_MAX || BLOCK_SIZE <= self.block.size {
             self.end_group_begun();
-            self.end_block()?;
+            self.end_block(false)?;
         }
         Ok(())
     }
@@ -288,94 +295,69 @@ impl SegmentBuilder {
         }
     }
 
-    /// Ends the block, whose last group has ended.
-    fn end_block(&mut self) -> Result<()> {
+    /// Takes the block, whose last group has ended, to be encoded; the one before is written.
+    fn end_block(&mut self, is_last: bool) -> Result<()> {
         if self.block.rows == 0 {
             return Ok(());
         }
+        self.write_block()?;
         let block = std::mem::take(&mut self.block);
-        let mut pool = std::mem::take(&mut self.pool);
-        let (bytes, columns_size) = self.encode(&block, &mut pool);
-        let used = block.names.iter().filter_map(|at| self.fields.list.get(*at as usize));
-        let spelled = |field: &FieldState| matches!(Content::of(field.times), Content::Spelled(_));
-        self.footer.spells |= used.filter(|field| field.has_column).any(spelled);
-        self.footer.shares |= pool.used;
-        self.pool = pool;
-        let path = &self.path;
-        let failed = |error| Error::io("a segment cannot be written", path, error);
-        self.file.write_at(self.offset, &bytes).map_err(failed)?;
-        self.offset += bytes.len() as u64;
+        std::mem::swap(&mut self.block.fixed, &mut self.spare);
+        let list = &mut self.fields.list;
+        let hand_over = |number: &u32| list.get_mut(*number as usize).map(FieldState::hand_over);
+        let full = FullBlock {
+            of: (self.footer.id, u32::try_from(self.footer.blocks.len()).unwrap_or(u32::MAX)),
+            plan: self.plan,
+            fixed: block.fixed,
+            fields: block.names.iter().filter_map(hand_over).collect(),
+            shapes: block.shapes,
+        };
         let (time, arrived) = (block.time.unwrap_or(0..0), block.arrived.unwrap_or(0..0));
-        self.footer.blocks.push(BlockEntry {
+        let entry = BlockEntry {
             rows: block.rows,
-            columns_size,
-            head_size: bytes.len() as u64 - columns_size,
+            columns_size: 0,
+            head_size: 0,
             time_min: time.start,
             time_max: time.end,
             arrived_min: arrived.start,
             arrived_max: arrived.end,
-        });
-        for &number in &block.names {
-            if let Some(field) = self.fields.list.get_mut(number as usize) {
-                field.forget();
-            }
+        };
+        self.started = Some((entry, block.names));
+        if is_last {
+            self.encoder.start_last(full);
+        } else {
+            self.encoder.start(full);
         }
         Ok(())
     }
 
-    /// The bytes of a block, and how many of them are columns.
-    fn encode(&self, block: &Block, pool: &mut Pool) -> (Vec<u8>, u64) {
-        let archive = self.plan.archive;
-        let effort = if archive { Effort::Cold } else { Effort::Hot };
-        let fixed: Vec<Vec<u8>> = block
-            .fixed
-            .par_iter()
-            .map(|values| if values.len() == 0 { Vec::new() } else { values.finish(effort) })
-            .collect();
-        let used: Vec<&FieldState> =
-            block.names.iter().filter_map(|at| self.fields.list.get(*at as usize)).collect();
-        let mut columns: Vec<(ColumnEntry, Vec<u8>)> = (0_u32..)
-            .zip(&used)
-            .collect::<Vec<_>>()
-            .par_iter()
-            .filter(|(_, field)| field.has_column)
-            .map(|(name, field)| {
-                let effort = match (field.body, archive) {
-                    (false, _) => effort,
-                    (true, false) => Effort::Bodies,
-                    (true, true) => Effort::ColdBodies,
-                };
-                let content = Content::of(field.times);
-                let bytes = match content {
-                    Content::Values => field.values.finish(effort),
-                    Content::Time | Content::Spelled(_) => Vec::new(),
-                };
-                (ColumnEntry { name: *name, content, size: bytes.len() as u64 }, bytes)
-            })
-            .collect();
-        if self.plan.share {
-            share(&mut columns, &used, effort, pool);
+    /// Writes the block that is being encoded, if there is one.
+    fn write_block(&mut self) -> Result<()> {
+        let Some((entry, names)) = self.started.take() else { return Ok(()) };
+        let encoded = self.encoder.wait();
+        self.footer.spells |= encoded.spells;
+        self.footer.shares |= encoded.shares;
+        let (bytes, columns_size) = (&encoded.bytes, encoded.columns_size);
+        let failed = |error| Error::io("a segment cannot be written", &self.path, error);
+        self.file.write_at(self.offset, bytes).map_err(failed)?;
+        self.offset += bytes.len() as u64;
+        let head_size = bytes.len() as u64 - columns_size;
+        self.footer.blocks.push(BlockEntry { columns_size, head_size, ..entry });
+        self.spare = encoded.fixed;
+        for (number, field) in names.iter().zip(encoded.fields) {
+            if let Some(state) = self.fields.list.get_mut(*number as usize) {
+                state.spare = field.values;
+            }
         }
-        let mut sizes = [0; FIXED_COUNT];
-        let mut out = Vec::new();
-        for (size, bytes) in sizes.iter_mut().zip(&fixed) {
-            *size = bytes.len() as u64;
-            out.extend_from_slice(bytes);
-        }
-        columns.iter().for_each(|(_, bytes)| out.extend_from_slice(bytes));
-        let columns_size = out.len() as u64;
-        let names: Vec<&str> = used.iter().map(|field| &*field.name).collect();
-        let entries: Vec<ColumnEntry> = columns.into_iter().map(|(entry, _)| entry).collect();
-        let number = u32::try_from(self.footer.blocks.len()).unwrap_or(u32::MAX);
-        head::encode(&mut out, (self.footer.id, number), &sizes, &names, &entries, &block.shapes);
-        (out, columns_size)
+        Ok(())
     }
 
     /// Writes what is left but the footer.
     pub(crate) fn finish(mut self) -> Result<Unfinished> {
         self.end_group_begun();
         self.index.close();
-        self.end_block()?;
+        self.end_block(true)?;
+        self.write_block()?;
         let index = self.index.finish()?;
         let failed = |error| Error::io("a segment cannot be written", &self.path, error);
         self.file.write_at(self.offset, &index).map_err(failed)?;
@@ -436,19 +418,6 @@ impl Unfinished {
     }
 }
 
-/// Keeps long texts of columns once, where that is smaller: one column after the other, so that each finds the texts of
-/// those before it.
-fn share(columns: &mut [(ColumnEntry, Vec<u8>)], used: &[&FieldState], effort: Effort, pool: &mut Pool) {
-    for (entry, bytes) in columns {
-        let field = used.get(entry.name as usize).filter(|_| entry.content == Content::Values);
-        let values = field.map(|field| &field.values).filter(|values| values.has_long_texts());
-        if let Some(small) = values.and_then(|values| values.finish_shared(effort, bytes.len(), pool)) {
-            entry.size = small.len() as u64;
-            *bytes = small;
-        }
-    }
-}
-
 impl Fields {
     fn find(&mut self, name: &str) -> u32 {
         if let Some(&number) = self.names.get(name) {
@@ -460,6 +429,7 @@ impl Fields {
         self.list.push(FieldState {
             name: name.into(),
             values: Builder::default(),
+            spare: Builder::default(),
             number: None,
             has_column: false,
             searchable: known.is_none_or(|known| field::searchable(known.into())),
@@ -521,14 +491,21 @@ impl FieldState {
         }
     }
 
-    /// Gets ready for the next block.
-    fn forget(&mut self) {
-        self.values.clear();
+    /// Gives what it has of this block away and gets ready for the next one.
+    fn hand_over(&mut self) -> Field {
+        let field = Field {
+            name: self.name.clone(),
+            values: std::mem::replace(&mut self.values, std::mem::take(&mut self.spare)),
+            has_column: self.has_column,
+            is_body: self.body,
+            times: self.times,
+        };
         self.number = None;
         self.has_column = false;
         self.groups = 0;
         self.times = u8::MAX;
         self.last_row = u32::MAX;
+        field
     }
 }
 

@@ -10,8 +10,8 @@
 //! part of, and is verified before it is believed: a damaged piece costs what it holds and nothing else.
 
 pub(crate) mod build;
+mod encode;
 pub(crate) mod group;
-mod hash;
 pub(crate) mod head;
 pub(crate) mod read;
 pub(crate) mod residue;

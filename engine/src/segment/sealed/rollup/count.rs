@@ -12,8 +12,8 @@ use super::{
     STAND_INS, encode,
 };
 use crate::column::Effort;
+use crate::hash::SmallHasher;
 use crate::record;
-use crate::segment::sealed::hash::SmallHasher;
 use crate::value::Value;
 
 /// Bytes of the value of a key, at most: longer ones are no names that anybody groups by.
