@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use twox_hash::XxHash3_64;
-
-use super::list::{Entry, TAIL};
+use super::list::{Entry, Hash, TAIL};
 use crate::io::{File, OpenMode, Vfs};
 
 /// Bytes that are read and written at a time. With 1 MiB and more the kernel sets about larger pages for its cache, and a
@@ -42,7 +40,7 @@ impl<'f> Source<'f> {
     /// The hash of the last bytes, which tell a sealed file from another of its name and size.
     pub(super) fn tail(&self) -> Result<u64> {
         let from = self.len.saturating_sub(TAIL as u64);
-        let mut hash = XxHash3_64::new();
+        let mut hash = Hash::new();
         self.pieces(from, |_, piece| {
             hash.write(piece);
             Ok(())
@@ -56,7 +54,7 @@ impl<'f> Source<'f> {
     }
 
     pub(super) fn hash(&self) -> Result<u64> {
-        let mut hash = XxHash3_64::new();
+        let mut hash = Hash::new();
         self.pieces(0, |_, piece| {
             hash.write(piece);
             Ok(())
@@ -66,7 +64,7 @@ impl<'f> Source<'f> {
 
     /// Writes these bytes into `to`; says what their hash was.
     pub(super) fn copy(&self, to: &dyn File) -> Result<u64> {
-        let mut hash = XxHash3_64::new();
+        let mut hash = Hash::new();
         self.pieces(0, |at, piece| {
             hash.write(piece);
             to.write_at(at, piece)

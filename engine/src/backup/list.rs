@@ -58,6 +58,9 @@ impl Entry {
     }
 }
 
+/// Takes a file in pieces for [`hash`].
+pub(crate) type Hash = XxHash3_64;
+
 /// The hash of a whole file.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
