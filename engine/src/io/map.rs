@@ -20,7 +20,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use memmap2::{Mmap, MmapOptions, MmapRaw};
+use memmap2::{Mmap, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use super::{ReadMap, WriteMap};
 
@@ -239,5 +239,11 @@ impl ReadMap for View {
         // The fence makes the relaxed load an acquiring one: see "atomic accesses to read-only memory" in std.
         fence(Ordering::Acquire);
         word
+    }
+
+    fn release(&self) {
+        // SAFETY: the mapping is shared and of a file: pages that are dropped are read from the file again, with the bytes that
+        // they had.
+        let _only_a_hint = unsafe { self.0.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 }

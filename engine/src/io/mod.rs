@@ -259,4 +259,7 @@ pub trait ReadMap: Send + Sync + Debug {
     /// Loads a word so that every byte stored before its publication is seen; 0 outside the mapping.
     /// `offset` is a multiple of 4.
     fn load(&self, offset: u64) -> u32;
+    /// Gives the memory of the pages that were read back to the machine: whoever reads on gets them from its cache again. Only
+    /// a hint.
+    fn release(&self) {}
 }

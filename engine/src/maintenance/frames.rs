@@ -105,6 +105,11 @@ impl OpenFile {
         Ok(Self { slot, number, frames: settled.frames, map })
     }
 
+    /// Gives back the memory of what was read.
+    pub(super) fn release(&self) {
+        self.map.release();
+    }
+
     /// Adds the rows of the file.
     pub(super) fn rows<'a>(
         &'a self,

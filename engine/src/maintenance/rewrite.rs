@@ -33,6 +33,9 @@ const DAYS_OPEN_MAX: usize = 3;
 /// A block says of so many days at most how many records they will have.
 const DAYS_TOLD_MAX: u64 = 1000;
 
+/// After so many rows the memory of the mapped files is given back: they are read once, mostly from front to back.
+const RELEASE_AFTER: u64 = 1 << 15;
+
 /// What a step made: segments that are written and not yet the store's.
 #[derive(Debug, Default)]
 pub(super) struct Made {
@@ -108,6 +111,7 @@ impl Step<'_> {
         let mut rows = Vec::new();
         for file in &opened {
             file.rows(&mut frames, &mut rows, &mut made)?;
+            file.release();
         }
         made.imports = ImportProgress::join(std::mem::take(&mut made.imports));
         if !rows.is_sorted_by_key(|row: &Row<'_>| row.key) {
@@ -123,7 +127,7 @@ impl Step<'_> {
         let plan = Plan { words, archive: false, share: self.core.settings().share_texts, sum: false };
         let id = self.state.next_segment;
         let mut builder = SegmentBuilder::begin(self.vfs(), self.dir(), self.state.store, id, plan)?;
-        match self.fill(&mut builder, &frames, &rows) {
+        match self.fill(&mut builder, &opened, &frames, &rows) {
             Ok(()) => {}
             Err(stopped) => {
                 builder.abandon(self.vfs());
@@ -139,7 +143,13 @@ impl Step<'_> {
         Ok(made)
     }
 
-    fn fill(&self, builder: &mut SegmentBuilder, frames: &[FrameRows<'_>], rows: &[Row<'_>]) -> Attempt<()> {
+    fn fill(
+        &self,
+        builder: &mut SegmentBuilder,
+        files: &[OpenFile],
+        frames: &[FrameRows<'_>],
+        rows: &[Row<'_>],
+    ) -> Attempt<()> {
         let known: Vec<u32> = (0..=field::KNOWN_MAX)
             .map(|number| u8::try_from(number).ok().and_then(|number| builder.known_field(number)))
             .map(|number| number.unwrap_or(u32::MAX))
@@ -154,8 +164,11 @@ impl Step<'_> {
             };
             numbers.push(list);
         }
-        for (count, row) in (0..).zip(rows) {
+        for (count, row) in (0_u64..).zip(rows) {
             self.guide.look(count)?;
+            if count.is_multiple_of(RELEASE_AFTER) {
+                files.iter().for_each(OpenFile::release);
+            }
             let Some((frame, names)) = frames.get(row.frame as usize).zip(numbers.get(row.frame as usize))
             else {
                 continue;
@@ -300,6 +313,9 @@ impl Step<'_> {
             let Some(cursor) = cursors.get_mut(at) else { return Ok(dropped) };
             let Some(&head) = cursor.rows.head() else { return Ok(dropped) };
             self.guide.look(count)?;
+            if count.is_multiple_of(RELEASE_AFTER) {
+                segments.iter().for_each(Segment::release);
+            }
             count += 1;
             let id = cursor.id;
             if removal.is_some_and(|removal| removal.rows.contains(&head.key.id)) {
@@ -360,6 +376,9 @@ impl Step<'_> {
                 sum.field(true, name, value);
             }
             sum.end(true);
+            if count.is_multiple_of(RELEASE_AFTER) {
+                segment.release();
+            }
             count += 1;
             rows.advance().map_err(damaged)?;
         }

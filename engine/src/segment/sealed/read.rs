@@ -75,6 +75,11 @@ impl Segment {
         Ok(segment)
     }
 
+    /// Gives back the memory of what was read of the file.
+    pub(crate) fn release(&self) {
+        self.map.release();
+    }
+
     /// Reads a segment out of the bytes of its file.
     pub(crate) fn read(map: Arc<dyn ReadMap>) -> Result<Self, NotOpen> {
         let (footer, sound) = match Footer::read(map.bytes()) {
