@@ -10,6 +10,7 @@ use crate::format::manifest::Place;
 use crate::format::name::{ACTIVE_DIR, FileName, QUARANTINE_DIR, SEGMENTS_DIR};
 use crate::gap::Gap;
 use crate::io::Space;
+use crate::maintenance::{self, Held};
 use crate::manifest::State;
 use crate::manifest::rebuild::archived;
 use crate::slot;
@@ -79,6 +80,8 @@ pub struct Health {
     pub archive_after: Option<Duration>,
     /// [`crate::Options::retain_for`]
     pub retain_for: Option<Duration>,
+    /// Deletions by age that wait, since the clock of the machine is far ahead of what the store knows.
+    pub held: Option<Held>,
 }
 
 /// Looks at the store; `now` is the clock that growth is measured by.
@@ -104,6 +107,7 @@ pub(crate) fn health(core: &Core, cache: &Cache, now: i64) -> Result<Health> {
         unsealed_max: core.settings().unsealed_max,
         archive_after: core.settings().archive_after,
         retain_for: core.settings().retain_for,
+        held: maintenance::held(core, &state, core.vfs.now()),
         ..Health::default()
     };
     for file in &files {

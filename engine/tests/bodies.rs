@@ -182,10 +182,13 @@ fn bodies_wait_like_everything_that_goes_by_age_when_the_clock_jumped() {
     store.maintain_by_clock().unwrap();
     let before = sorted(rows(&store));
     disk.advance(3650 * DAY);
-    assert!(store.maintain_by_clock().unwrap().held.is_some());
+    let held = store.maintain_by_clock().unwrap().held;
+    assert!(held.is_some());
+    assert_eq!(store.health(store.now()).unwrap().held.map(|held| held.until), held.map(|held| held.until));
     assert_eq!(sorted(rows(&store)), before);
     disk.advance(4 * DAY);
     assert_eq!(store.maintain_by_clock().unwrap().held, None);
+    assert_eq!(store.health(store.now()).unwrap().held, None);
     assert!(!sorted(rows(&store)).iter().any(|row| row.fields.iter().any(|(name, _)| is_body(name))));
 }
 

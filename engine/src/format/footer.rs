@@ -66,6 +66,8 @@ const ROLLUPS: u32 = 2;
 const SPELLS: u32 = 4;
 /// The bit that says that there may be pages that Zstandard packed.
 const ZSTD: u32 = 8;
+/// Bit of the required features: integers may be packed as runs or as changes of steps.
+const RUNS: u32 = 16;
 /// Bytes behind a footer's body.
 const END_SIZE: usize = 24;
 
@@ -106,6 +108,8 @@ pub(crate) struct Footer {
     pub(crate) spells: bool,
     /// Whether there may be pages that Zstandard packed: a feature that a reader must know.
     pub(crate) zstd: bool,
+    /// Whether integers may be packed as runs or as changes of steps: a feature that a reader must know.
+    pub(crate) runs: bool,
 }
 
 /// Where a block lies and what a reader wants to know before it looks.
@@ -159,7 +163,8 @@ impl Footer {
         let rollups = if self.rollup_size == 0 { 0 } else { ROLLUPS };
         let spells = if self.spells { SPELLS } else { 0 };
         let zstd = if self.zstd { ZSTD } else { 0 };
-        out.extend_from_slice(&(shares | rollups | spells | zstd).to_le_bytes());
+        let runs = if self.runs { RUNS } else { 0 };
+        out.extend_from_slice(&(shares | rollups | spells | zstd | runs).to_le_bytes());
         out.extend_from_slice(&size.to_le_bytes());
         let check = crc(&[&self.id.to_le_bytes(), &out]);
         out.extend_from_slice(&check.to_le_bytes());
@@ -191,6 +196,7 @@ impl Footer {
                     shares: required & SHARES != 0,
                     spells: required & SPELLS != 0,
                     zstd: required & ZSTD != 0,
+                    runs: required & RUNS != 0,
                     ..footer
                 };
                 let sound = both && bytes.starts_with(&head(footer.store, footer.id));
@@ -368,7 +374,7 @@ fn end_at(bytes: &[u8], end: usize) -> End<'_> {
             return None;
         }
         let required = u32_at(tail, 12)?;
-        if VERSION < version || required & !(SHARES | ROLLUPS | SPELLS | ZSTD) != 0 {
+        if VERSION < version || required & !(SHARES | ROLLUPS | SPELLS | ZSTD | RUNS) != 0 {
             return Some(End::Newer { version });
         }
         Some(End::Body { start, body, required })
@@ -482,6 +488,7 @@ mod tests {
             shares: true,
             spells: true,
             zstd: true,
+            runs: true,
         }
     }
 
@@ -529,7 +536,7 @@ mod tests {
 
     #[test]
     fn a_footer_of_a_newer_format_or_with_a_feature_that_is_not_known_is_told_from_damage() {
-        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 16), (VERSION, SHARES | 1 << 31)] {
+        for (version, required) in [(9, 0), (9, SHARES), (VERSION, 32), (VERSION, SHARES | 1 << 31)] {
             let mut body = Vec::new();
             footer().encode_body(&mut body);
             let mut bytes = head(99, 7);
@@ -548,7 +555,8 @@ mod tests {
 
     #[test]
     fn a_segment_without_any_feature_asks_for_none() {
-        let footer = Footer { shares: false, spells: false, zstd: false, rollup_size: 0, ..footer() };
+        let footer =
+            Footer { shares: false, spells: false, zstd: false, runs: false, rollup_size: 0, ..footer() };
         let bytes = [head(99, 7), vec![0xA5; 39], footer.encode()].concat();
         assert_eq!(Footer::read(&bytes), Read::Footer { footer: Box::new(footer.clone()), sound: true });
         let copy = footer.encode();

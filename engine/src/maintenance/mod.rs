@@ -211,8 +211,7 @@ impl<'c> Maintenance<'c> {
     fn has_work(core: &Core) -> Result<bool> {
         let state = core.manifest()?.state;
         let now = core.vfs.now();
-        let by_age =
-            !core.settings().deletes_by_age() || clock::judge(Note::read(core), &state, now).1.is_none();
+        let by_age = held(core, &state, now).is_none();
         let has_bodies = |id| bodies::has(core, &state, id);
         let (skip, short) = (&[][..], short(core, &state));
         let facts = Facts { now, by_age, skip, short, unsealable: false, has_bodies: &has_bodies };
@@ -462,6 +461,11 @@ fn describe(core: &Core, job: &Job, state: &State) -> UpkeepStep {
         bytes_before,
         bytes_after: 0,
     }
+}
+
+/// The deletions by age that wait when the clock says `now`, where there are such deletions at all.
+pub(crate) fn held(core: &Core, state: &State, now: i64) -> Option<Held> {
+    core.settings().deletes_by_age().then(|| clock::judge(Note::read(core), state, now).1).flatten()
 }
 
 /// Bytes that the disk lacks for what is to stay free; what was replaced and waits for readers counts as free.

@@ -9,6 +9,7 @@ use super::table::{Row, Table};
 use super::{Input, budgets};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
+use crate::json::time_text;
 use crate::plan::Report;
 
 const DAY: i64 = 86_400_000_000_000;
@@ -153,6 +154,15 @@ fn health(health: &Health, budgets: &[budget::Status], set_back: u64, now: i64) 
     let detail =
         if set_back == 0 { "" } else { "in the last 7 days: `events where operation=clock_backward`" };
     found.add("clock set back", int(set_back), "times", Status::attention(set_back != 0), detail);
+    if let Some(held) = health.held {
+        let detail = format!(
+            "nothing is deleted by age until then: the clock says {}, and the last time that is known is {}; set the clock, or say the time \
+             with `logq maintain --now`",
+            time_text(held.now),
+            time_text(held.known)
+        );
+        found.add("deletions wait until", Datum::Time(held.until), "time", Status::Attention, &detail);
+    }
     of_disk(&mut found, health);
     of_limits(&mut found, budgets);
     of_damage(&mut found, health);
@@ -260,4 +270,26 @@ fn of_damage(found: &mut Findings, health: &Health) {
     let detail = health.lost.first().map_or(String::new(), ToString::to_string);
     let status = Status::attention(!health.lost.is_empty());
     found.add("lost", int(health.lost.len() as u64), "places", status, &detail);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use logq_engine::Held;
+
+    #[test]
+    fn deletions_that_wait_for_the_clock_are_a_finding_that_says_why() {
+        let said = |held| {
+            let rows = health(&Health { held, ..Health::default() }, &[], 0, 0);
+            let texts = |row: &Row| row.cells.iter().map(|cell| format!("{cell:?}")).collect::<String>();
+            rows.iter().map(texts).collect::<Vec<_>>()
+        };
+        let none = said(None);
+        assert!(!none.iter().any(|row| row.contains("deletions wait")), "{none:?}");
+        let held = said(Some(Held { known: 0, now: 400 * DAY, until: 403 * DAY }));
+        let found = held.iter().find(|row| row.contains("deletions wait until")).unwrap();
+        for part in ["attention", "1971-02-05T00:00:00Z", "1970-01-01T00:00:00Z", "maintain --now"] {
+            assert!(found.contains(part), "{part}: {found}");
+        }
+    }
 }

@@ -165,6 +165,7 @@ impl SegmentBuilder {
                 set: id,
                 set_size: 1,
                 zstd: true,
+                runs: true,
                 time_min: i64::MAX,
                 time_max: i64::MIN,
                 arrived_min: i64::MAX,
