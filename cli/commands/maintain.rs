@@ -74,9 +74,14 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
         Some(_) => Vec::new(),
         None => drop_by_rules(config, &store, now, args.dry_run)?,
     };
-    let summary = dropped.iter().map(Dropped::line).collect::<String>()
+    let mut said = dropped.iter().map(Dropped::line).collect::<String>()
         + &summary(&upkeep, dropped.len(), args.dry_run);
-    show(config, format, &upkeep, &summary, args.dry_run.then_some(&options), &dropped)
+    let stopped = dropped.last().is_some_and(|dropped| dropped.done.cancelled);
+    if stopped {
+        said += "stopped: what the rules still name is left for the next round\n";
+    }
+    let exit = show(config, format, &upkeep, &said, args.dry_run.then_some(&options), &dropped)?;
+    Ok(if stopped && exit == Exit::Done { Exit::No } else { exit })
 }
 
 /// One round, with progress on a terminal; an interrupt ends it in order.
@@ -156,13 +161,25 @@ fn drop_by_rules(config: &Config, store: &Store, now: i64, dry_run: bool) -> Out
         let forget = Forget { range: selection.range, predicate, import: None };
         let mut done = store.plan_forget(&forget)?;
         if !dry_run && done.events != 0 {
-            done = store.forget(&forget)?;
+            done = drop_matches(store, &forget)?;
         }
-        if done.events + done.unsealed != 0 || !done.damage.is_empty() {
+        let cancelled = done.cancelled;
+        if cancelled || done.events + done.unsealed != 0 || !done.damage.is_empty() {
             dropped.push(Dropped { rule: rule.clone(), done, planned: dry_run });
+        }
+        if cancelled {
+            break;
         }
     }
     Ok(dropped)
+}
+
+/// Removes what a rule names, with progress on a terminal; an interrupt ends it in order.
+fn drop_matches(store: &Store, forget: &Forget) -> Outcome<Forgotten> {
+    let asked = interrupt::flag()?;
+    let mut progress = ui::Progress::since("retention", Instant::now());
+    let mut watch = |at: UpkeepProgress| progress.bytes(at.bytes_done, Some(at.bytes), None);
+    Ok(store.forget_with(forget, Round { now: None, cancel: Some(&asked), watch: Some(&mut watch) })?)
 }
 
 impl Dropped {

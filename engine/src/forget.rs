@@ -11,7 +11,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::AtomicBool;
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +19,7 @@ use crate::format::manifest::Place;
 use crate::format::name::{FileName, IMPORTS_DIR, QUARANTINE_DIR};
 use crate::gap::Gap;
 use crate::io::OpenMode;
-use crate::maintenance::{Guide, Maintenance, Removal};
+use crate::maintenance::{Guide, Maintenance, Removal, Removed};
 use crate::predicate::{Comparison, Literal, Predicate, Test};
 use crate::record_id::RecordId;
 use crate::scan::{Part, Scan, TimeRange};
@@ -54,6 +53,8 @@ pub struct Forgotten {
     pub set_aside: Vec<String>,
     /// Segments that cannot be read whole. They stay as they are.
     pub damage: Vec<Gap>,
+    /// Whether somebody ended the removal: what these files had is gone, and the rest is still there.
+    pub cancelled: bool,
     /// Bytes of the files that were replaced.
     pub bytes_before: u64,
     /// Bytes of those that took their place.
@@ -105,10 +106,8 @@ pub(crate) fn plan(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgot
 }
 
 /// Removes what matches.
-pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgotten> {
-    let cancel = AtomicBool::new(false);
-    let guide = Guide::free(core, &cancel);
-    let Some(mut maintenance) = Maintenance::begin(core, &guide, true)? else {
+pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'_>) -> Result<Forgotten> {
+    let Some(mut maintenance) = Maintenance::begin(core, guide, true)? else {
         return Err(Error::new(ErrorKind::Locked, "another process maintains the store").at(&core.dir));
     };
     maintenance.seal_all()?;
@@ -134,15 +133,21 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgo
         let file = segment.footer.place().file().relative();
         let removal = Removal { rows: &rows, import: forget.import, bodies: false };
         match maintenance.remove(segment.footer.id, removal)? {
-            Ok(bytes) => {
+            Removed::Bytes(bytes) => {
                 done.bytes_before += segment.size();
                 done.bytes_after += bytes;
                 done.events += rows.len() as u64;
                 done.files.push((file, rows.len() as u64));
             }
-            Err(gap) => done.damage.push(gap),
+            Removed::Damaged(gap) => done.damage.push(gap),
+            Removed::Cancelled => {
+                done.cancelled = true;
+                break;
+            }
         }
     }
+    // Segments that a removal which was ended did not come to are no files that writers fill.
+    by_file.retain(|(slot, _), _| *slot != u32::MAX);
     for ((slot, number), parts) in by_file {
         let mut count = 0;
         for part in parts {
@@ -154,6 +159,10 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgo
         }
     }
     drop(snapshot);
+    if done.cancelled {
+        maintenance.unlink_all()?;
+        return Ok(done);
+    }
     if let Some(source) = forget.import {
         maintenance.forget_import(source)?;
     }

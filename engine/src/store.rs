@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::backup::{self, BackedUp, Watch};
 use crate::budget::Budgets;
@@ -15,7 +16,7 @@ use crate::health::{self, Health};
 use crate::io::disk::Disk;
 use crate::io::{File, LockKind, OpenMode, Vfs};
 use crate::maintenance::keeper::Keeper;
-use crate::maintenance::{self, Round, Upkeep};
+use crate::maintenance::{self, Guide, Round, Upkeep};
 use crate::options::{Durability, Options};
 use crate::repair::{self, Repair};
 use crate::snapshot::{Cache, Snapshot};
@@ -344,7 +345,39 @@ impl Store {
     /// # Ok::<(), logq_engine::Error>(())
     /// ```
     pub fn forget(&self, forget: &Forget) -> Result<Forgotten> {
-        let done = forget::apply(&self.core, &self.cache, forget)?;
+        let cancel = AtomicBool::new(false);
+        let done = forget::apply(&self.core, &self.cache, forget, &Guide::free(&self.core, &cancel))?;
+        self.forgotten(done)
+    }
+
+    /// As [`Store::forget`], no faster than [`Options::maintain_bytes_per_second`] and [`Options::maintain_cpu_share`] say,
+    /// watched, and ended when somebody asks for it: each file is done whole or not at all, and
+    /// [`Forgotten::cancelled`] says that some were left. The clock of the round is of no matter.
+    ///
+    /// # Errors
+    /// As [`Store::forget`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # use std::sync::atomic::AtomicBool;
+    /// use logq_engine::{Comparison::Eq, Event, Forget, Literal, Options, Predicate, Round, Store, Test, TimeRange};
+    /// let store = Store::open(dir.path(), Options::default())?;
+    /// store.writer()?.append(&Event::ai("chat").field("user", "alice"))?;
+    /// store.seal()?;
+    /// let alice = Predicate::field("user", Test::Compare(Eq, Literal::Text("alice".into())));
+    /// let forget = Forget { range: TimeRange::default(), predicate: alice, import: None };
+    /// let enough = AtomicBool::new(true);
+    /// let done = store.forget_with(&forget, Round { cancel: Some(&enough), ..Round::default() })?;
+    /// assert_eq!((done.cancelled, done.events), (true, 0));
+    /// # Ok::<(), logq_engine::Error>(())
+    /// ```
+    pub fn forget_with(&self, forget: &Forget, round: Round<'_>) -> Result<Forgotten> {
+        let apply = |guide: &Guide<'_>| forget::apply(&self.core, &self.cache, forget, guide);
+        self.forgotten(maintenance::guided(&self.core, round, apply)?)
+    }
+
+    /// Counts the budgets anew when events went.
+    fn forgotten(&self, done: Forgotten) -> Result<Forgotten> {
         if done.events != 0 {
             self.budgets.recount_used()?;
         }

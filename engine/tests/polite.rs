@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use logq_engine::io::Vfs as _;
 use logq_engine::io::sim::SimDisk;
-use logq_engine::{Durability, Event, Options, Round, Store, UpkeepKind, UpkeepProgress};
+use logq_engine::{
+    Durability, Event, Forget, Options, Predicate, Round, Store, TimeRange, UpkeepKind, UpkeepProgress,
+};
 
 use crate::support::rows;
 
@@ -181,4 +183,40 @@ fn options_of_upkeep_change_in_an_open_store_and_those_of_its_files_do_not() {
         assert!(error.to_string().contains(name), "{error}");
     }
     assert_eq!(store.options().retain_for, year, "what was refused changed nothing");
+}
+
+#[test]
+fn a_removal_keeps_to_its_limits_is_watched_and_ends_between_two_files() {
+    let disk = SimDisk::new(5);
+    filled(&disk);
+    disk.set_write_time(20_000);
+    let range = TimeRange { from: None, until: Some(500) };
+    let forget = Forget { range, predicate: Predicate::All, import: None };
+    let took = |options: &Options| {
+        let image = disk.crash(&logq_engine::io::sim::Keep::Everything);
+        image.set_write_time(20_000);
+        let store = open(&image, options);
+        let began = image.ticks();
+        let done = store.forget_with(&forget, Round::default()).unwrap();
+        assert_eq!((done.events, done.cancelled), (1500, false));
+        (image.ticks() - began, done.bytes_before)
+    };
+    let ((free, bytes), (slow, _)) =
+        (took(&options()), took(&Options { maintain_bytes_per_second: Some(64 << 10), ..options() }));
+    let least = bytes * 1_000_000_000 / (64 << 10);
+    assert!(2 * free < slow && least <= slow, "{slow} ns for {bytes} bytes, {free} ns at full speed");
+
+    let store = open(&disk, &options());
+    let before = rows(&store).len();
+    let enough = AtomicBool::new(false);
+    // The first step seals what is not sealed yet, the second removes.
+    let mut watch = |at: UpkeepProgress| enough.store(2 <= at.steps_done, Ordering::Relaxed);
+    let round = Round { cancel: Some(&enough), watch: Some(&mut watch), ..Round::default() };
+    let done = store.forget_with(&forget, round).unwrap();
+    assert!(done.cancelled && done.files.len() == 1, "{done:?}");
+    assert_eq!(rows(&store).len() as u64 + done.events, before as u64);
+    assert_eq!(store.check_deep().unwrap().damage, []);
+    let rest = store.forget_with(&forget, Round::default()).unwrap();
+    assert_eq!((rest.cancelled, rest.events + done.events), (false, 1500));
+    assert_eq!(rows(&store).len(), before - 1500);
 }

@@ -126,6 +126,17 @@ pub(crate) struct Maintenance<'c> {
     lock: Box<dyn File>,
 }
 
+/// What became of a segment that records were to be removed from.
+#[derive(Debug)]
+pub(crate) enum Removed {
+    /// It has so many bytes now.
+    Bytes(u64),
+    /// It cannot be read whole, and stays as it is.
+    Damaged(Gap),
+    /// Somebody wants the process to end, and it stays as it is.
+    Cancelled,
+}
+
 impl<'c> Maintenance<'c> {
     /// Takes the lock, if nobody has it; or waits for it.
     pub(crate) fn begin(core: &'c Core, guide: &'c Guide<'c>, wait: bool) -> Result<Option<Self>> {
@@ -327,14 +338,15 @@ impl<'c> Maintenance<'c> {
         Ok(())
     }
 
-    /// Makes a segment anew without what is to be removed; takes it away for good when nothing is left of it. The
-    /// gap says what of it cannot be read, and then it stays as it is.
+    /// Makes a segment anew without what is to be removed; takes it away for good when nothing is left of it.
     ///
     /// # Errors
     /// What the operating system says.
-    pub(crate) fn remove(&mut self, id: u64, removal: Removal<'_>) -> Result<std::result::Result<u64, Gap>> {
+    pub(crate) fn remove(&mut self, id: u64, removal: Removal<'_>) -> Result<Removed> {
         let state = self.core.manifest()?.state;
-        let Some(entry) = state.segments.get(&id) else { return Ok(Ok(0)) };
+        let Some(entry) = state.segments.get(&id) else { return Ok(Removed::Bytes(0)) };
+        self.guide.plan(1, entry.size);
+        self.guide.begin(entry.records, entry.size);
         let place = Place::Segment { id, day: entry.day };
         let damaged = BTreeSet::new();
         let step = Step { core: self.core, state: &state, guide: self.guide, damaged: &damaged };
@@ -345,12 +357,13 @@ impl<'c> Maintenance<'c> {
             self.publish(&step, &[place], made, true)
         });
         match made {
-            Ok((_, bytes)) => Ok(Ok(bytes)),
-            Err(Stopped::Damaged { gap, .. }) => Ok(Err(gap)),
-            Err(Stopped::Error(error)) => Err(error),
-            Err(Stopped::Cancelled) => {
-                Err(Error::new(ErrorKind::Stale, "the removal was cancelled").at(&self.core.dir))
+            Ok((_, bytes)) => {
+                self.guide.end();
+                Ok(Removed::Bytes(bytes))
             }
+            Err(Stopped::Damaged { gap, .. }) => Ok(Removed::Damaged(gap)),
+            Err(Stopped::Error(error)) => Err(error),
+            Err(Stopped::Cancelled) => Ok(Removed::Cancelled),
         }
     }
 
@@ -507,6 +520,12 @@ pub(crate) fn seal(core: &Core) -> Result<Upkeep> {
 
 /// One full round.
 pub(crate) fn maintain(core: &Core, round: Round<'_>) -> Result<Upkeep> {
+    let now = round.now;
+    guided(core, round, |guide| run(core, guide, Extent::Full, now))
+}
+
+/// Does something as fast as the options of the store allow, until somebody wants it to end.
+pub(crate) fn guided<T>(core: &Core, round: Round<'_>, work: impl FnOnce(&Guide<'_>) -> T) -> T {
     let never = AtomicBool::new(false);
     let watched = round.watch.is_some();
     let watch = RefCell::new(round.watch);
@@ -515,8 +534,7 @@ pub(crate) fn maintain(core: &Core, round: Round<'_>) -> Result<Upkeep> {
             watch(at);
         }
     };
-    let guide = Guide::paced(core, round.cancel.unwrap_or(&never), watched.then_some(&tell));
-    run(core, &guide, Extent::Full, round.now)
+    work(&Guide::paced(core, round.cancel.unwrap_or(&never), watched.then_some(&tell)))
 }
 
 /// What one full round would do.
