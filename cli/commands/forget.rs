@@ -73,14 +73,14 @@ struct Report<'r> {
     deleted: usize,
 }
 
-/// Exit 1 while matching events stay, 3 where a file cannot be read.
+/// Exit 1 while matching events stay, or budgets for what is forgotten, 3 where a file cannot be read.
 fn end(config: &Config, done: &Forgotten, applied: bool) -> Exit {
     for gap in &done.damage {
         config.ui.complain(
             &Failure::broken(format!("left as it is: {gap}")).help("`logq check` lists every damaged place"),
         );
     }
-    match (done.damage.is_empty(), applied && done.unsealed != 0) {
+    match (done.damage.is_empty(), applied && (done.unsealed != 0 || !done.budgets.is_empty())) {
         (false, _) => Exit::Broken,
         (true, true) => Exit::No,
         (true, false) => Exit::Done,
@@ -121,6 +121,11 @@ fn lines(report: &Report<'_>) -> String {
             "{stay} in files that writers are filling stay: do it again when the writers closed, or after `seal_after`\n"
         );
     }
+    for name in &done.budgets {
+        out += &format!(
+            "budget `{name}` is defined for it and stays: `logq budget set {name} --remove` takes it away\n"
+        );
+    }
     match (done.set_aside.as_slice(), deleted) {
         ([], _) => {}
         (files, 0) => {
@@ -141,6 +146,6 @@ fn as_json(report: &Report<'_>) -> Value {
         done.files.iter().map(|(file, events)| json!({"file": file, "events": events})).collect();
     let places: Vec<Value> = done.damage.iter().map(damage).collect();
     json!({"what": what, "applied": applied, "events": done.events, "unsealed": done.unsealed, "files": files,
-        "bytes_before": done.bytes_before, "bytes_after": done.bytes_after, "set_aside": done.set_aside,
+        "bytes_before": done.bytes_before, "bytes_after": done.bytes_after, "set_aside": done.set_aside, "budgets": done.budgets,
         "set_aside_deleted": deleted, "damage": places})
 }

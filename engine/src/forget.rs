@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
+use crate::budget::{About, DATA, KIND};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::SourceId;
@@ -25,6 +26,7 @@ use crate::record_id::RecordId;
 use crate::scan::{Part, Scan, TimeRange};
 use crate::segment::sealed::residue::{self, Words};
 use crate::snapshot::{Cache, Snapshot};
+use crate::value::Value;
 
 /// Which events are to be removed.
 #[derive(Clone, Debug)]
@@ -53,6 +55,9 @@ pub struct Forgotten {
     pub set_aside: Vec<String>,
     /// Segments that cannot be read whole. They stay as they are.
     pub damage: Vec<Gap>,
+    /// Budgets that are defined only for a value that is asked for. They are settings, and stay: nobody but a person can
+    /// tell whether a limit may go.
+    pub budgets: Vec<String>,
     /// Whether somebody ended the removal: what these files had is gone, and the rest is still there.
     pub cancelled: bool,
     /// Bytes of the files that were replaced.
@@ -87,6 +92,12 @@ pub(crate) fn plan(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgot
         matches(&part, &mut |_| count += 1)?;
         *counts.entry(part.file()).or_default() += count;
     }
+    if let Some(about) = about(core, &forget.predicate, forget.range)? {
+        found.budgets = about.definitions();
+        for (file, ids) in told(&snapshot, &about)? {
+            *counts.entry(file).or_default() += ids.len() as u64;
+        }
+    }
     for ((slot, number), count) in counts.into_iter().filter(|(_, count)| *count != 0) {
         let place = match state.segments.get(&number).filter(|_| slot == u32::MAX) {
             Some(entry) => {
@@ -118,10 +129,15 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'
     for part in snapshot.parts(&scan)? {
         by_file.entry(part.file()).or_default().push(part);
     }
+    let mut told_of = BTreeMap::new();
+    if let Some(about) = about(core, &forget.predicate, forget.range)? {
+        done.budgets = about.definitions();
+        told_of = told(&snapshot, &about)?;
+    }
     for segment in &snapshot.segments {
         let parts = by_file.remove(&(u32::MAX, segment.footer.id)).unwrap_or_default();
         let noted = |source| segment.footer.imports.iter().any(|progress| progress.source == source);
-        let mut rows = HashSet::new();
+        let mut rows = told_of.remove(&(u32::MAX, segment.footer.id)).unwrap_or_default();
         for part in parts {
             matches(&part, &mut |id| {
                 rows.insert(id);
@@ -148,8 +164,12 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'
     }
     // Segments that a removal which was ended did not come to are no files that writers fill.
     by_file.retain(|(slot, _), _| *slot != u32::MAX);
+    told_of.retain(|(slot, _), _| *slot != u32::MAX);
+    for file in told_of.keys() {
+        by_file.entry(*file).or_default();
+    }
     for ((slot, number), parts) in by_file {
-        let mut count = 0;
+        let mut count = told_of.remove(&(slot, number)).map_or(0, |ids| ids.len() as u64);
         for part in parts {
             matches(&part, &mut |_| count += 1)?;
         }
@@ -188,6 +208,13 @@ fn prove(core: &Core, scan: &Scan, forget: &Forget, done: &Forgotten) -> Result<
             }
         }
     }
+    if let Some(about) = about(core, &forget.predicate, forget.range)?
+        && done.damage.is_empty()
+        && let Some((_, id)) = told(&snapshot, &about)?.keys().find(|(slot, _)| *slot == u32::MAX)
+    {
+        let what = format!("a record of a budget is about what was forgotten, and still in segment {id}");
+        return Err(Error::new(ErrorKind::Corrupt, what).at(&core.dir));
+    }
     for part in snapshot.parts(scan)? {
         let (slot, id) = part.file();
         let mut left = None;
@@ -198,6 +225,46 @@ fn prove(core: &Core, scan: &Scan, forget: &Forget, done: &Forgotten) -> Result<
         }
     }
     Ok(())
+}
+
+/// What budgets know of the values that are asked for, if all records with them are to go and no other condition stands beside.
+fn about<'p>(core: &Core, predicate: &'p Predicate, range: TimeRange) -> Result<Option<About<'p>>> {
+    let text = |literal: &'p Literal| match literal {
+        Literal::Text(text) | Literal::Number(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let (field, values) = match predicate {
+        Predicate::And(parts) | Predicate::Or(parts) if parts.len() == 1 => {
+            return parts.first().map_or(Ok(None), |only| about(core, only, range));
+        }
+        Predicate::Field { name, test: Test::Compare(Comparison::Eq, value) } => (name, vec![text(value)]),
+        Predicate::Field { name, test: Test::In(values) } => (name, values.iter().map(text).collect()),
+        _ => return Ok(None),
+    };
+    if range != TimeRange::default() {
+        return Ok(None);
+    }
+    About::new(core, field, values.into_iter().flatten().collect()).map(Some)
+}
+
+/// Records of budgets about these values, by file.
+fn told(snapshot: &Snapshot, about: &About<'_>) -> Result<BTreeMap<(u32, u64), HashSet<RecordId>>> {
+    let predicate = Predicate::field(KIND, Test::Exists);
+    let scan = Scan { predicate, columns: vec![DATA.to_owned()], index: false, ..Scan::default() };
+    let mut found: BTreeMap<(u32, u64), HashSet<RecordId>> = BTreeMap::new();
+    for part in snapshot.parts(&scan)? {
+        part.scan(&mut |batch| {
+            for (row, data) in batch.column(0).iter().enumerate() {
+                if let Some(Value::Str(data)) = data
+                    && about.is_in(data)
+                {
+                    found.entry(part.file()).or_default().insert(batch.id(row));
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(found)
 }
 
 /// Shows the ids of the rows that match.

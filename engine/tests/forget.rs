@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use logq_engine::budget::{Budget, Window};
 use logq_engine::io::sim::{ENOSPC, Fault, Keep, Op, SimDisk};
 use logq_engine::{
     Comparison, Durability, Error, Event, Forget, ImportProgress, Literal, Options, Packer, Predicate, Scan,
     SourceId, Store, Test, TextTest, TimeRange, dump,
 };
 
+use crate::budgets::{define, granted, hard, tokens};
 use crate::crash::{DIR, Told, open, states};
 use crate::support::{numbers, read, rows};
 
@@ -110,6 +112,74 @@ fn nothing_of_a_forgotten_event_is_left_in_any_file_and_the_ids_are_noted() {
         }
     }
     assert_eq!(noted, 300, "no two of them follow each other");
+}
+
+#[test]
+fn what_budgets_know_of_somebody_goes_too_and_nothing_else_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options { maintain: false, ..Options::default() }).unwrap();
+    let by_user = Budget { by: Some("user".into()), ..hard("by user", 100, Window::Day) };
+    define(&store, vec![by_user, hard("all", 10_000, Window::Day)]);
+    for user in ["zalice", "bob"] {
+        let used = event(1, user).at(store.now()).tokens(60, 30);
+        granted(&store, &tokens(90).field("user", user)).commit(&used).unwrap();
+        granted(&store, &tokens(5).field("user", user)).release().unwrap();
+    }
+    // Whoever booked it has closed.
+    drop(store);
+    let store = Store::open(dir.path(), Options { maintain: false, ..Options::default() }).unwrap();
+    let used = |group: Option<&str>| {
+        let all = store.budgets().observe().unwrap();
+        all.iter().find(|status| status.group.as_deref() == group).map(|status| status.used)
+    };
+    assert_eq!((used(Some("zalice")), used(Some("bob")), used(None)), (Some(90), Some(90), Some(180)));
+    let records = |word: &str| {
+        let test = Predicate::Any(TextTest::word(word));
+        let scan = Scan { predicate: test, fields: true, ..Scan::default() };
+        read(&store.snapshot().unwrap(), &scan).0.len()
+    };
+    let (alice, bob, all) = (records("zalice"), records("bob"), rows(&store).len());
+    assert!(2 <= alice && alice == bob, "the call and an alert: {alice} and {bob}");
+
+    let planned = store.plan_forget(&of(equal("user", "zalice"))).unwrap();
+    let done = store.forget(&of(equal("user", "zalice"))).unwrap();
+    assert_eq!((planned.events + planned.unsealed, done.unsealed), (done.events, 0));
+    assert_eq!((records("zalice"), records("bob")), (0, bob));
+    assert_eq!(rows(&store).len() as u64, all as u64 - done.events);
+    assert_eq!((used(Some("zalice")), used(Some("bob")), used(None)), (None, Some(90), Some(90)));
+    assert_eq!(store.budgets().verify().unwrap(), []);
+    let mut folders = vec![dir.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.windows(6).any(|window| window == b"zalice"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_budget_for_what_is_forgotten_is_named_and_stays_and_a_narrower_wish_leaves_alerts_alone() {
+    let disk = SimDisk::new(9);
+    let store = open(&disk).unwrap();
+    let by_user = Budget { by: Some("user".into()), ..hard("by user", 100, Window::Day) };
+    let for_bob =
+        Budget { selector: vec![("user".into(), "bob".into())], ..hard("for bob", 500, Window::Day) };
+    define(&store, vec![by_user, for_bob]);
+    let used = event(1, "bob").at(store.now()).tokens(60, 30);
+    granted(&store, &tokens(90).field("user", "bob")).commit(&used).unwrap();
+    drop(store);
+    let store = open(&disk).unwrap();
+    let both = Predicate::And(vec![equal("user", "bob"), equal("model", "llama3.2")]);
+    let done = store.forget(&of(both)).unwrap();
+    assert_eq!((done.events, done.budgets.len()), (1, 0), "the call alone");
+    let done = store.forget(&of(equal("user", "bob"))).unwrap();
+    assert!(1 <= done.events, "the alerts: {done:?}");
+    assert_eq!(done.budgets, ["for bob"]);
+    assert_eq!(store.budgets().definitions().unwrap().len(), 2);
 }
 
 #[test]

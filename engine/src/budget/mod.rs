@@ -23,6 +23,7 @@
 //! used beyond their reservations and for plain appends of the last 100 ms; events count in the window of their time,
 //! once; imported events never count.
 
+mod about;
 mod alert;
 mod counter;
 mod definition;
@@ -42,6 +43,7 @@ mod window;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+pub(crate) use self::about::{About, DATA, KIND};
 pub use self::alert::Alert;
 pub use self::definition::{BUDGETS_MAX, Budget, Measure, Mode, Threshold, defaults};
 pub use self::outbox::{Delivered, Failed, Outgoing};

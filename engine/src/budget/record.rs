@@ -79,7 +79,7 @@ fn put_line(data: &mut String, parts: &[&str]) {
     data.push('\n');
 }
 
-fn lines(data: &str) -> impl Iterator<Item = Vec<String>> {
+pub(super) fn lines(data: &str) -> impl Iterator<Item = Vec<String>> {
     data.lines().map(|line| line.split('\t').map(unescape).collect())
 }
 
@@ -91,7 +91,7 @@ fn group_text(group: &Group) -> String {
     }
 }
 
-fn parse_group(text: &str) -> Option<Group> {
+pub(super) fn parse_group(text: &str) -> Option<Group> {
     match text {
         "-" => Some(Group::Alone),
         "*" => Some(Group::Rest),

@@ -72,7 +72,7 @@ impl Rules {
 /// Bytes of a group's name that count; what differs only behind them is one group.
 const GROUP_NAME_MAX: usize = 256;
 
-fn cut(name: &str) -> &str {
+pub(super) fn cut(name: &str) -> &str {
     let end = (0..=GROUP_NAME_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
     name.get(..end.unwrap_or(0)).unwrap_or("")
 }
