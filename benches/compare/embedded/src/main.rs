@@ -3,6 +3,7 @@
 //! Prints medians over the rounds and ratios to logq; ends with 1 when an engine does not give back what it took.
 
 mod peers;
+mod search;
 
 #[expect(dead_code, reason = "the events of one workload, of the many things it can do")]
 #[path = "../../../../cli/workload.rs"]
@@ -24,7 +25,7 @@ const BATCH: usize = 1_000;
 /// Batches of one turn, at most: what is reserved must hold them.
 const BATCHES_MAX: u64 = 500;
 
-/// logq beside okaywal, raft-engine, redb, fjall and a bare loop of pwrite and fdatasync
+/// logq beside okaywal, raft-engine, redb, fjall, tantivy and a bare loop of pwrite and fdatasync
 #[derive(Parser)]
 struct Args {
     /// Events of a burst without syncs
@@ -109,7 +110,7 @@ fn run(args: &Args) -> Result<()> {
         print_table(mode, &kinds, &turns);
     }
     println!("\nevery store was opened again and gave back what it took");
-    Ok(())
+    search::compare(&args.dir, &samples, usize::try_from(args.rounds)?)
 }
 
 fn sample(entry: &workload::Entry) -> Sample {
@@ -183,7 +184,7 @@ fn append_until(peer: &dyn Peer, next: &AtomicU64, until: Instant, samples: &[Sa
 }
 
 /// Bytes that the files below a folder take on disk.
-fn size(dir: &Path) -> Result<u64> {
+pub fn size(dir: &Path) -> Result<u64> {
     use std::os::unix::fs::MetadataExt as _;
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir)? {
@@ -208,7 +209,7 @@ fn print_table(mode: Mode, kinds: &[Kind], turns: &[Vec<Turn>]) {
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
