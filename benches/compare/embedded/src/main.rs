@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use peers::{Kind, Peer, Result, Sample, Sum};
+use peers::{Kind, Peer, Result, Samples};
 use workload::{Times, Workload};
 
 /// 2026-11-22T16:00:00Z.
@@ -93,9 +93,8 @@ fn run(args: &Args) -> Result<()> {
     let threads = std::thread::available_parallelism()?;
     println!("load average before: {}; {threads} processors", load.trim());
     let count = usize::try_from(args.events)?;
-    let samples: Vec<Sample> =
-        Workload::new(1, count, UNTIL, Times::Even).map(|entry| sample(&entry)).collect();
-    let bytes: usize = samples.iter().map(|sample| sample.line.len()).sum();
+    let samples = samples(count);
+    let bytes: usize = samples.lines.iter().map(Vec::len).sum();
     println!("{count} different events, {} bytes of JSON each; {} rounds", bytes / count, args.rounds);
     for mode in Mode::ALL {
         let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| mode.takes(*kind)).collect();
@@ -113,21 +112,23 @@ fn run(args: &Args) -> Result<()> {
     search::compare(&args.dir, &samples, usize::try_from(args.rounds)?)
 }
 
-fn sample(entry: &workload::Entry) -> Sample {
-    let event = entry.event();
-    let mut line = String::new();
-    entry.write_json(&mut line);
-    let message = match event.get("message") {
-        Some(logq_engine::Value::Str(message)) => message.to_owned(),
-        _ => String::new(),
-    };
-    Sample { line: line.into_bytes(), message, event }
+fn samples(count: usize) -> Samples {
+    let mut samples = Samples::default();
+    for entry in Workload::new(1, count, UNTIL, Times::Even) {
+        let mut line = String::new();
+        entry.write_json(&mut line);
+        samples.lines.push(line.into_bytes());
+        samples.events.push(entry.event());
+    }
+    samples
 }
 
 /// One engine takes events in a fresh folder, is opened again and read.
-fn turn(args: &Args, mode: Mode, kind: Kind, samples: &[Sample]) -> Result<Turn> {
+fn turn(args: &Args, mode: Mode, kind: Kind, samples: &Samples) -> Result<Turn> {
     let dir = tempfile::tempdir_in(&args.dir)?;
     let peer = kind.open(dir.path(), mode != Mode::Burst)?;
+    // Batches are whole: what is left at the end of the samples is in none.
+    let whole = samples.len() - if mode == Mode::Batches { samples.len() % BATCH } else { 0 };
     let next = AtomicU64::new(0);
     let started = Instant::now();
     let until = started + Duration::from_secs_f64(args.seconds);
@@ -140,19 +141,17 @@ fn turn(args: &Args, mode: Mode, kind: Kind, samples: &[Sample]) -> Result<Turn>
                 .try_for_each(|thread| thread.join().unwrap_or(Err("a thread panicked".into())))
         })?,
         Mode::Batches => {
-            let mut batches = samples.chunks_exact(BATCH).cycle();
-            let mut key = 0;
-            while let Some(batch) =
-                batches.next().filter(|_| Instant::now() < until && key < BATCHES_MAX * BATCH as u64)
-            {
-                peer.append_batch(key..key + BATCH as u64, batch)?;
+            let (mut key, mut at) = (0, 0);
+            while Instant::now() < until && key < BATCHES_MAX * BATCH as u64 {
+                peer.append_batch(key..key + BATCH as u64, samples, at..at + BATCH)?;
                 key += BATCH as u64;
+                at = (at + BATCH) % whole;
             }
             next.store(key, Ordering::Relaxed);
         }
         Mode::Burst => {
-            for (key, sample) in (0..).zip(samples) {
-                peer.append(key, sample)?;
+            for (key, at) in (0..).zip(0..samples.len()) {
+                peer.append(key, samples, at)?;
             }
             next.store(samples.len() as u64, Ordering::Relaxed);
         }
@@ -161,10 +160,7 @@ fn turn(args: &Args, mode: Mode, kind: Kind, samples: &[Sample]) -> Result<Turn>
     drop(peer);
     let events = next.into_inner();
     if kind.is_engine() {
-        let whole = samples.len() - if mode == Mode::Batches { samples.len() % BATCH } else { 0 };
-        let mut expected = Sum::default();
-        let taken = samples[..whole].iter().cycle().take(usize::try_from(events)?);
-        taken.for_each(|sample| expected.add(sample.message.as_bytes()));
+        let expected = kind.expected(samples, whole, usize::try_from(events)?);
         let found = kind.read_back(dir.path())?;
         if found != expected {
             return Err(format!("{} took {expected:?} and gave back {found:?}", kind.name()).into());
@@ -175,16 +171,16 @@ fn turn(args: &Args, mode: Mode, kind: Kind, samples: &[Sample]) -> Result<Turn>
 }
 
 /// Appends events one by one until the time is over.
-fn append_until(peer: &dyn Peer, next: &AtomicU64, until: Instant, samples: &[Sample]) -> Result<()> {
+fn append_until(peer: &dyn Peer, next: &AtomicU64, until: Instant, samples: &Samples) -> Result<()> {
     while Instant::now() < until {
         let key = next.fetch_add(1, Ordering::Relaxed);
-        peer.append(key, &samples[usize::try_from(key)? % samples.len()])?;
+        peer.append(key, samples, usize::try_from(key)? % samples.len())?;
     }
     Ok(())
 }
 
 /// Bytes that the files below a folder take on disk.
-pub fn size(dir: &Path) -> Result<u64> {
+pub(crate) fn size(dir: &Path) -> Result<u64> {
     use std::os::unix::fs::MetadataExt as _;
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir)? {
@@ -209,7 +205,7 @@ fn print_table(mode: Mode, kinds: &[Kind], turns: &[Vec<Turn>]) {
     }
 }
 
-pub fn median(mut figures: Vec<f64>) -> f64 {
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }

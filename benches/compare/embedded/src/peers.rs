@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -15,41 +15,57 @@ use okaywal::{Configuration, Entry, EntryId, LogManager, SegmentReader, WriteAhe
 use raft_engine::{LogBatch, ReadableSize};
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
-pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// One event in the forms that engines take, and the text that all of them are asked for afterwards.
-pub struct Sample {
-    pub event: Event,
-    pub line: Vec<u8>,
-    pub message: String,
+/// The events in the two forms that engines take, made before any clock starts.
+#[derive(Default)]
+pub(crate) struct Samples {
+    pub(crate) events: Vec<Event>,
+    pub(crate) lines: Vec<Vec<u8>>,
 }
 
-/// What was read back: how many events, and a sum over their messages that no order changes.
+impl Samples {
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+}
+
+/// What was read back: how many events, and a sum over everything in them that no order of the events changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    pub events: u64,
-    pub hash: u64,
+pub(crate) struct Sum {
+    events: u64,
+    hash: u64,
 }
 
 impl Sum {
-    pub fn add(&mut self, message: &[u8]) {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(message);
+    fn add(&mut self, hash: u64) {
         self.events += 1;
-        self.hash = self.hash.wrapping_add(hasher.finish());
+        self.hash = self.hash.wrapping_add(hash);
     }
 
-    /// Adds a line of JSON, whose message has no escape in it.
-    fn add_line(&mut self, line: &[u8]) -> Result<()> {
-        let line = std::str::from_utf8(line)?;
-        let message = line.split_once(r#""message":""#).and_then(|(_, rest)| rest.split_once('"'));
-        self.add(message.ok_or("a line came back without a message")?.0.as_bytes());
-        Ok(())
+    fn add_line(&mut self, line: &[u8]) {
+        let mut hasher = DefaultHasher::new();
+        line.hash(&mut hasher);
+        self.add(hasher.finish());
+    }
+
+    fn add_fields<'f>(&mut self, time: i64, fields: impl Iterator<Item = (&'f str, Value<'f>)>) {
+        let mut hasher = DefaultHasher::new();
+        time.hash(&mut hasher);
+        for (name, value) in fields {
+            name.hash(&mut hasher);
+            match value {
+                Value::Str(text) => text.hash(&mut hasher),
+                Value::Int(number) => number.hash(&mut hasher),
+                other => format!("{other:?}").hash(&mut hasher),
+            }
+        }
+        self.add(hasher.finish());
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `pwrite` and `fdatasync` into a file whose blocks are reserved: what the disk gives.
     Bare,
     Logq,
@@ -60,19 +76,19 @@ pub enum Kind {
 }
 
 /// An open engine, appended to by several threads.
-pub trait Peer: Sync {
-    /// Appends one event.
-    fn append(&self, key: u64, sample: &Sample) -> Result<()>;
+pub(crate) trait Peer: Sync {
+    /// Appends one event, the one at `at` of the samples.
+    fn append(&self, key: u64, samples: &Samples, at: usize) -> Result<()>;
 
     /// Appends events that become durable together.
-    fn append_batch(&self, keys: Range<u64>, samples: &[Sample]) -> Result<()>;
+    fn append_batch(&self, keys: Range<u64>, samples: &Samples, at: Range<usize>) -> Result<()>;
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Bare, Self::Logq, Self::OkayWal, Self::RaftEngine, Self::Redb, Self::Fjall];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare loop",
             Self::Logq => "logq",
@@ -84,17 +100,17 @@ impl Kind {
     }
 
     /// Whether the engine returns from an append before the disk has it.
-    pub fn can_buffer(self) -> bool {
+    pub(crate) fn can_buffer(self) -> bool {
         self != Self::OkayWal
     }
 
     /// Whether several threads may append, and what is there can be read back.
-    pub fn is_engine(self) -> bool {
+    pub(crate) fn is_engine(self) -> bool {
         self != Self::Bare
     }
 
     /// A fresh engine in an empty folder. `synced` is whether each append is on disk when it returns.
-    pub fn open(self, dir: &Path, synced: bool) -> Result<Box<dyn Peer>> {
+    pub(crate) fn open(self, dir: &Path, synced: bool) -> Result<Box<dyn Peer>> {
         Ok(match self {
             Self::Bare => Box::new(Bare::open(dir, synced)?),
             Self::Logq => Box::new(Logq::open(dir, synced)?),
@@ -105,8 +121,20 @@ impl Kind {
         })
     }
 
+    /// What the engine must give back after it took so many events, from the first samples on and again and again.
+    pub(crate) fn expected(self, samples: &Samples, cycle: usize, events: usize) -> Sum {
+        let mut sum = Sum::default();
+        if self == Self::Logq {
+            let taken = samples.events[..cycle].iter().cycle().take(events);
+            taken.for_each(|event| sum.add_fields(event.time().unwrap_or(0), event.fields()));
+        } else {
+            samples.lines[..cycle].iter().cycle().take(events).for_each(|line| sum.add_line(line));
+        }
+        sum
+    }
+
     /// Opens the engine anew and reads all of it.
-    pub fn read_back(self, dir: &Path) -> Result<Sum> {
+    pub(crate) fn read_back(self, dir: &Path) -> Result<Sum> {
         let mut sum = Sum::default();
         match self {
             Self::Bare => return Err("a bare file is not read back".into()),
@@ -115,26 +143,24 @@ impl Kind {
                 let found = Arc::default();
                 drop(okaywal(dir, Arc::clone(&found))?);
                 let found = found.lock().map_err(|_| "okaywal panicked")?;
-                found.iter().try_for_each(|line| sum.add_line(line))?;
+                found.iter().for_each(|line| sum.add_line(line));
             }
             Self::RaftEngine => {
-                let mut lines = Ok(());
                 raft(dir)?.scan_raw_messages(REGION, None, None, false, |_, line| {
-                    lines = sum.add_line(line);
-                    lines.is_ok()
+                    sum.add_line(line);
+                    true
                 })?;
-                lines?;
             }
             Self::Redb => {
                 let db = redb::Database::open(dir.join("redb"))?;
                 let reading = db.begin_read()?;
                 for entry in reading.open_table(TABLE)?.iter()? {
-                    sum.add_line(entry?.1.value())?;
+                    sum.add_line(entry?.1.value());
                 }
             }
             Self::Fjall => {
                 for entry in Fjall::open(dir, false)?.lines.iter() {
-                    sum.add_line(&entry.value()?)?;
+                    sum.add_line(&entry.value()?);
                 }
             }
         }
@@ -170,13 +196,12 @@ impl Bare {
 }
 
 impl Peer for Bare {
-    fn append(&self, _: u64, sample: &Sample) -> Result<()> {
-        self.write(&sample.line)
+    fn append(&self, _: u64, samples: &Samples, at: usize) -> Result<()> {
+        self.write(&samples.lines[at])
     }
 
-    fn append_batch(&self, _: Range<u64>, samples: &[Sample]) -> Result<()> {
-        let lines: Vec<&[u8]> = samples.iter().map(|sample| sample.line.as_slice()).collect();
-        self.write(&lines.concat())
+    fn append_batch(&self, _: Range<u64>, samples: &Samples, at: Range<usize>) -> Result<()> {
+        self.write(&samples.lines[at].concat())
     }
 }
 
@@ -195,14 +220,13 @@ impl Logq {
 }
 
 impl Peer for Logq {
-    fn append(&self, _: u64, sample: &Sample) -> Result<()> {
-        self.writer.append(&sample.event)?;
+    fn append(&self, _: u64, samples: &Samples, at: usize) -> Result<()> {
+        self.writer.append(&samples.events[at])?;
         Ok(())
     }
 
-    fn append_batch(&self, _: Range<u64>, samples: &[Sample]) -> Result<()> {
-        let events: Vec<Event> = samples.iter().map(|sample| sample.event.clone()).collect();
-        self.writer.append_batch(&events)?;
+    fn append_batch(&self, _: Range<u64>, samples: &Samples, at: Range<usize>) -> Result<()> {
+        self.writer.append_batch(&samples.events[at])?;
         Ok(())
     }
 }
@@ -210,14 +234,11 @@ impl Peer for Logq {
 fn logq_sum(dir: &Path, sum: &mut Sum) -> Result<()> {
     let store = Store::open(dir, Options { maintain: false, ..Options::default() })?;
     let snapshot = store.snapshot()?;
-    let scan = Scan { columns: vec!["message".into()], ..Scan::default() };
+    let scan = Scan { fields: true, ids: false, ..Scan::default() };
     for part in snapshot.parts(&scan)? {
         let stats = part.scan(&mut |batch| {
-            for message in batch.column(0) {
-                sum.add(match message {
-                    Some(Value::Str(message)) => message.as_bytes(),
-                    _ => b"",
-                });
+            for row in 0..batch.len() {
+                sum.add_fields(batch.time(row), batch.fields(row));
             }
             ControlFlow::Continue(())
         })?;
@@ -256,17 +277,17 @@ fn okaywal(dir: &Path, found: Arc<Mutex<Vec<Vec<u8>>>>) -> Result<WriteAheadLog>
 }
 
 impl Peer for OkayWal {
-    fn append(&self, _: u64, sample: &Sample) -> Result<()> {
+    fn append(&self, _: u64, samples: &Samples, at: usize) -> Result<()> {
         let mut entry = self.0.begin_entry()?;
-        entry.write_chunk(&sample.line)?;
+        entry.write_chunk(&samples.lines[at])?;
         entry.commit()?;
         Ok(())
     }
 
-    fn append_batch(&self, _: Range<u64>, samples: &[Sample]) -> Result<()> {
+    fn append_batch(&self, _: Range<u64>, samples: &Samples, at: Range<usize>) -> Result<()> {
         let mut entry = self.0.begin_entry()?;
-        for sample in samples {
-            entry.write_chunk(&sample.line)?;
+        for line in &samples.lines[at] {
+            entry.write_chunk(line)?;
         }
         entry.commit()?;
         Ok(())
@@ -300,12 +321,12 @@ impl Raft {
 }
 
 impl Peer for Raft {
-    fn append(&self, key: u64, sample: &Sample) -> Result<()> {
-        self.write(std::iter::once((key, sample.line.clone())))
+    fn append(&self, key: u64, samples: &Samples, at: usize) -> Result<()> {
+        self.write(std::iter::once((key, samples.lines[at].clone())))
     }
 
-    fn append_batch(&self, keys: Range<u64>, samples: &[Sample]) -> Result<()> {
-        self.write(keys.zip(samples.iter().map(|sample| sample.line.clone())))
+    fn append_batch(&self, keys: Range<u64>, samples: &Samples, at: Range<usize>) -> Result<()> {
+        self.write(keys.zip(samples.lines[at].iter().cloned()))
     }
 }
 
@@ -337,12 +358,12 @@ impl Redb {
 }
 
 impl Peer for Redb {
-    fn append(&self, key: u64, sample: &Sample) -> Result<()> {
-        self.write(std::iter::once((key, sample.line.as_slice())))
+    fn append(&self, key: u64, samples: &Samples, at: usize) -> Result<()> {
+        self.write(std::iter::once((key, samples.lines[at].as_slice())))
     }
 
-    fn append_batch(&self, keys: Range<u64>, samples: &[Sample]) -> Result<()> {
-        self.write(keys.zip(samples.iter().map(|sample| sample.line.as_slice())))
+    fn append_batch(&self, keys: Range<u64>, samples: &Samples, at: Range<usize>) -> Result<()> {
+        self.write(keys.zip(samples.lines[at].iter().map(Vec::as_slice)))
     }
 }
 
@@ -368,15 +389,15 @@ impl Fjall {
 }
 
 impl Peer for Fjall {
-    fn append(&self, key: u64, sample: &Sample) -> Result<()> {
-        self.lines.insert(ordered(key), sample.line.as_slice())?;
+    fn append(&self, key: u64, samples: &Samples, at: usize) -> Result<()> {
+        self.lines.insert(ordered(key), samples.lines[at].as_slice())?;
         self.sync()
     }
 
-    fn append_batch(&self, keys: Range<u64>, samples: &[Sample]) -> Result<()> {
+    fn append_batch(&self, keys: Range<u64>, samples: &Samples, at: Range<usize>) -> Result<()> {
         let mut batch = self.db.batch();
-        for (key, sample) in keys.zip(samples) {
-            batch.insert(&self.lines, ordered(key), sample.line.as_slice());
+        for (key, line) in keys.zip(&samples.lines[at]) {
+            batch.insert(&self.lines, ordered(key), line.as_slice());
         }
         batch.commit()?;
         self.sync()

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use logq_engine::{Durability, Event, Options, Predicate, Scan, Store, TextTest};
+use logq_engine::{Durability, Options, Predicate, Scan, Store, TextTest, Value};
 use tantivy::collector::Count;
 use tantivy::query::TermQuery;
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::{Index, TantivyDocument, Term};
 
-use crate::peers::{Result, Sample};
+use crate::peers::{Result, Samples};
 use crate::{median, size};
 
 const BATCH: usize = 1_000;
@@ -30,7 +30,7 @@ struct Turn {
 }
 
 /// Prints a table; an error where the answers differ.
-pub fn compare(dir: &Path, samples: &[Sample], rounds: usize) -> Result<()> {
+pub(crate) fn compare(dir: &Path, samples: &Samples, rounds: usize) -> Result<()> {
     let id = rare_id(samples).ok_or("no message has an id in it")?;
     let (mut logq, mut tantivy) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -58,28 +58,26 @@ pub fn compare(dir: &Path, samples: &[Sample], rounds: usize) -> Result<()> {
 }
 
 /// A word with letters and digits of a message in the middle.
-fn rare_id(samples: &[Sample]) -> Option<String> {
+fn rare_id(samples: &Samples) -> Option<String> {
     let is_id = |word: &&str| {
         10 < word.len()
             && word.bytes().any(|b| b.is_ascii_digit())
             && word.bytes().any(|b| b.is_ascii_lowercase())
     };
-    let words = |sample: &Sample| {
-        let words = sample.message.split(|c: char| !c.is_ascii_alphanumeric());
-        words.into_iter().find(is_id).map(str::to_owned)
-    };
-    samples[samples.len() / 2..].iter().find_map(words)
+    samples.events[samples.len() / 2..].iter().find_map(|event| {
+        let Some(Value::Str(message)) = event.get("message") else { return None };
+        message.split(|c: char| !c.is_ascii_alphanumeric()).find(is_id).map(str::to_owned)
+    })
 }
 
-fn of_logq(dir: &Path, samples: &[Sample], id: &str) -> Result<Turn> {
+fn of_logq(dir: &Path, samples: &Samples, id: &str) -> Result<Turn> {
     let dir = tempfile::tempdir_in(dir)?;
     let options = Options { durability: Durability::Buffered, maintain: false, ..Options::default() };
     let store = Store::open(dir.path(), options)?;
     let started = Instant::now();
     let writer = store.writer()?;
-    for batch in samples.chunks(BATCH) {
-        let events: Vec<Event> = batch.iter().map(|sample| sample.event.clone()).collect();
-        writer.append_batch(&events)?;
+    for batch in samples.events.chunks(BATCH) {
+        writer.append_batch(batch)?;
     }
     writer.close()?;
     store.seal()?;
@@ -100,7 +98,7 @@ fn of_logq(dir: &Path, samples: &[Sample], id: &str) -> Result<Turn> {
     turn(searchable, dir.path(), id, &count)
 }
 
-fn of_tantivy(dir: &Path, samples: &[Sample], id: &str) -> Result<Turn> {
+fn of_tantivy(dir: &Path, samples: &Samples, id: &str) -> Result<Turn> {
     let dir = tempfile::tempdir_in(dir)?;
     let indexing = TextFieldIndexing::default().set_index_option(IndexRecordOption::Basic);
     let mut schema = Schema::builder();
@@ -111,7 +109,7 @@ fn of_tantivy(dir: &Path, samples: &[Sample], id: &str) -> Result<Turn> {
     let started = Instant::now();
     let threads = std::thread::available_parallelism()?.get();
     let mut writer = index.writer_with_num_threads::<TantivyDocument>(threads, BUDGET)?;
-    for sample in samples {
+    for (event, json) in samples.events.iter().zip(&samples.lines) {
         let mut document = TantivyDocument::default();
         for name in [
             "message",
@@ -125,11 +123,11 @@ fn of_tantivy(dir: &Path, samples: &[Sample], id: &str) -> Result<Turn> {
             "context_type",
             "method",
         ] {
-            if let Some(logq_engine::Value::Str(text)) = sample.event.get(name) {
+            if let Some(Value::Str(text)) = event.get(name) {
                 document.add_text(texts, text);
             }
         }
-        document.add_text(line, std::str::from_utf8(&sample.line)?);
+        document.add_text(line, std::str::from_utf8(json)?);
         writer.add_document(document)?;
     }
     writer.commit()?;
