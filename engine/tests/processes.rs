@@ -42,6 +42,29 @@ fn threads_that_share_a_synced_writer_lose_nothing() {
     assert_eq!(store.check().unwrap().damage, []);
 }
 
+/// A thread that is never woken would be waited for for ever: files this small end while others wait for a sync.
+#[test]
+fn threads_that_share_a_synced_writer_all_go_on_when_files_end_under_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { durability: Durability::Synced, file_size: 16 << 10, ..Options::default() };
+    let store = Store::open(dir.path(), options).unwrap();
+    let log = store.writer().unwrap();
+    let text = "x".repeat(700);
+    std::thread::scope(|scope| {
+        for thread in 0..32 {
+            let (log, text) = (log.clone(), &text);
+            scope.spawn(move || {
+                for n in 0..40 {
+                    log.append(&Event::new().field("n", thread * 40 + n).message(text)).unwrap();
+                }
+            });
+        }
+    });
+    let mut found = numbers(&rows(&store));
+    found.sort_unstable();
+    assert_eq!(found, (0..32 * 40).collect::<Vec<_>>());
+}
+
 fn spawn(role: &str, dir: &std::path::Path) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "processes::child", "--nocapture", "--quiet"]);

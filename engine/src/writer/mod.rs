@@ -78,7 +78,8 @@ struct Shared {
     slot: u32,
     state: Mutex<State>,
     sync: Mutex<Sync>,
-    synced: Condvar,
+    /// Callers that wait for a sync: those of even rounds on the first, of odd ones on the second.
+    synced: [Condvar; 2],
     /// Everything of the current file before this offset is on disk.
     promise: AtomicU64,
     background: Background,
@@ -111,6 +112,9 @@ struct Sync {
     /// File number and offset.
     done: Position,
     running: bool,
+    /// The sync that runs or ran last, and up to where it makes the files durable.
+    round: u64,
+    to: Position,
     /// A sync failed, and nobody has dealt with it yet.
     failure: Option<Failure>,
     /// A failure could not be dealt with.
@@ -164,7 +168,7 @@ impl Writer {
             slot: slot.number,
             state: Mutex::new(State { slot: Some(slot), ..state }),
             sync: Mutex::new(Sync::default()),
-            synced: Condvar::new(),
+            synced: [Condvar::new(), Condvar::new()],
             promise: AtomicU64::new(header::SIZE),
             background: Background::default(),
             core,
@@ -487,6 +491,9 @@ impl Shared {
         if state.older.is_empty() {
             let mut sync = lock(&self.sync);
             sync.done = sync.done.max((active.header.number, active.offset));
+            drop(sync);
+            // The rotation synced what others wait for: they need not wait for the sync that comes next.
+            self.wake_all();
         }
         let full = state.active.replace(active);
         if let Some(full) = full.filter(|_| self.core.vfs.has_threads()) {
@@ -608,8 +615,7 @@ impl Shared {
     /// Waits until no sync runs and deals with a failed one. The caller holds `state`, so none starts.
     fn settle_sync(&self, state: &mut State) -> Result<()> {
         let sync = lock(&self.sync);
-        let waited = self.synced.wait_while(sync, |sync| sync.running);
-        let mut sync = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut sync = self.wait_while(sync, |sync| sync.running.then_some(sync.round));
         sync.check_alive()?;
         let failure = sync.failure.take();
         drop(sync);
@@ -631,8 +637,11 @@ impl Shared {
         loop {
             {
                 let sync = lock(&self.sync);
-                let waited = self.synced.wait_while(sync, |sync| sync.running && sync.done < target);
-                let sync = waited.unwrap_or_else(PoisonError::into_inner);
+                let sync = self.wait_while(sync, |sync| {
+                    // The sync that runs covers the target, or the one after it will.
+                    let round = sync.round + u64::from(sync.to < target);
+                    (sync.running && sync.done < target).then_some(round)
+                });
                 sync.check_alive()?;
                 if target <= sync.done {
                     return Ok(());
@@ -654,10 +663,34 @@ impl Shared {
                 return Ok(());
             };
             sync.running = true;
+            sync.round += 1;
+            sync.to = (job.number, job.to);
             drop(sync);
             drop(state);
             self.run(job);
         }
+    }
+
+    /// Waits for the end of a round, as long as `which` names one.
+    fn wait_while<'s>(
+        &self,
+        mut sync: MutexGuard<'s, Sync>,
+        which: impl Fn(&Sync) -> Option<u64>,
+    ) -> MutexGuard<'s, Sync> {
+        while let Some(round) = which(&sync) {
+            sync = self.waiting(round).wait(sync).unwrap_or_else(PoisonError::into_inner);
+        }
+        sync
+    }
+
+    fn waiting(&self, round: u64) -> &Condvar {
+        let [even, odd] = &self.synced;
+        if round.is_multiple_of(2) { even } else { odd }
+    }
+
+    /// Has everybody who waits look again.
+    fn wake_all(&self) {
+        self.synced.iter().for_each(Condvar::notify_all);
     }
 
     fn run(&self, job: Job) {
@@ -666,18 +699,20 @@ impl Shared {
         let failed = failed.or_else(|| job.map.sync(job.from, job.to - job.from).err());
         let mut sync = lock(&self.sync);
         sync.running = false;
-        match failed {
-            None => {
-                self.promise.store(job.to, Ordering::Release);
-                sync.done = sync.done.max((job.number, job.to));
-            }
-            Some(error) => {
-                let Job { number, pending, pending_from, .. } = job;
-                sync.failure = Some(Failure { number, pending, pending_from, older, error });
-            }
-        }
+        let round = sync.round;
+        let Some(error) = failed else {
+            self.promise.store(job.to, Ordering::Release);
+            sync.done = sync.done.max((job.number, job.to));
+            drop(sync);
+            // Whom this sync covered goes on. Of the others one syncs, for all of them: the rest would only wake to wait.
+            self.waiting(round).notify_all();
+            self.waiting(round + 1).notify_one();
+            return;
+        };
+        let Job { number, pending, pending_from, .. } = job;
+        sync.failure = Some(Failure { number, pending, pending_from, older, error });
         drop(sync);
-        self.synced.notify_all();
+        self.wake_all();
     }
 
     /// Writes what the failed file may have lost into a fresh one. If that fails too the store takes no
@@ -686,14 +721,14 @@ impl Shared {
         let error = failure.error.to_string();
         match self.try_rehome(state, failure) {
             Ok(()) => {
-                self.synced.notify_all();
+                self.wake_all();
                 Ok(())
             }
             Err(second) => {
                 let what = format!("a sync failed ({error}), and writing elsewhere failed too: {second}");
                 self.core.poison(&what);
                 lock(&self.sync).dead = Some(what.clone());
-                self.synced.notify_all();
+                self.wake_all();
                 Err(Error::new(ErrorKind::Poisoned, what))
             }
         }

@@ -37,6 +37,9 @@ struct Args {
     /// Turns of each engine
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=99))]
     rounds: u64,
+    /// Measure only this engine, by its name in the tables; may be given again
+    #[arg(long = "only", value_name = "ENGINE", value_parser = Kind::ALL.map(Kind::name))]
+    only: Vec<String>,
     /// Where the stores are made, on the disk that is to be measured
     #[arg(long, default_value = ".")]
     dir: PathBuf,
@@ -97,7 +100,9 @@ fn run(args: &Args) -> Result<()> {
     let bytes: usize = samples.lines.iter().map(Vec::len).sum();
     println!("{count} different events, {} bytes of JSON each; {} rounds", bytes / count, args.rounds);
     for mode in Mode::ALL {
-        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| mode.takes(*kind)).collect();
+        let asked = |kind: &Kind| args.only.is_empty() || args.only.iter().any(|name| name == kind.name());
+        let kinds: Vec<Kind> =
+            Kind::ALL.into_iter().filter(|kind| mode.takes(*kind) && asked(kind)).collect();
         let mut turns: Vec<Vec<Turn>> = kinds.iter().map(|_| Vec::new()).collect();
         for round in 0..args.rounds {
             for place in 0..kinds.len() {
@@ -109,6 +114,9 @@ fn run(args: &Args) -> Result<()> {
         print_table(mode, &kinds, &turns);
     }
     println!("\nevery store was opened again and gave back what it took");
+    if !args.only.is_empty() {
+        return Ok(());
+    }
     search::compare(&args.dir, &samples, usize::try_from(args.rounds)?)
 }
 
