@@ -147,9 +147,9 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'
             continue;
         }
         let file = segment.footer.place().file().relative();
-        let removal = Removal { rows: &rows, import: forget.import, bodies: false };
+        let removal = Removal { rows: &rows, import: forget.import, bodies: false, noted: true };
         match maintenance.remove(segment.footer.id, removal)? {
-            Removed::Bytes(bytes) => {
+            Removed::Done(_, bytes) => {
                 done.bytes_before += segment.size();
                 done.bytes_after += bytes;
                 done.events += rows.len() as u64;
