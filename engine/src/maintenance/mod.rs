@@ -27,6 +27,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use self::clock::Held;
 use self::clock::Note;
+pub(crate) use self::clock::held;
 pub(crate) use self::frames::was_cut;
 pub(crate) use self::guide::Guide;
 pub use self::guide::{Round, UpkeepProgress};
@@ -475,11 +476,6 @@ fn describe(core: &Core, job: &Job, state: &State) -> UpkeepStep {
         bytes_before,
         bytes_after: 0,
     }
-}
-
-/// The deletions by age that wait when the clock says `now`, where there are such deletions at all.
-pub(crate) fn held(core: &Core, state: &State, now: i64) -> Option<Held> {
-    core.settings().deletes_by_age().then(|| clock::judge(Note::read(core), state, now).1).flatten()
 }
 
 /// Bytes that the disk lacks for what is to stay free; what was replaced and waits for readers counts as free.
