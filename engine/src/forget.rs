@@ -55,7 +55,7 @@ pub struct Forgotten {
     pub set_aside: Vec<String>,
     /// Segments that cannot be read whole. They stay as they are.
     pub damage: Vec<Gap>,
-    /// Budgets that are defined only for a value that is asked for. They are settings, and stay: nobody but a person can
+    /// Budgets that are defined only for a value that is asked for, or named after it. They are settings, and stay: nobody but a person can
     /// tell whether a limit may go.
     pub budgets: Vec<String>,
     /// Whether somebody ended the removal: what these files had is gone, and the rest is still there, or it was not proved that

@@ -387,11 +387,9 @@ impl Store {
         self.forgotten(maintenance::guided(&self.core, round, apply)?)
     }
 
-    /// Counts the budgets anew when events went.
+    /// Counts the budgets anew: without what went, and what went before a removal that stopped half way.
     fn forgotten(&self, done: Forgotten) -> Result<Forgotten> {
-        if done.events != 0 {
-            self.budgets.recount_used()?;
-        }
+        self.budgets.recount_used()?;
         Ok(done)
     }
 
