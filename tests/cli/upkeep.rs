@@ -265,3 +265,35 @@ fn an_interrupt_ends_a_rule_of_retention_in_order_and_the_next_round_finishes() 
     assert_eq!(place.count(), 200);
     place.run(["check", "--deep"]).good();
 }
+
+#[test]
+fn events_from_the_year_9999_are_kept_and_hold_up_nothing() {
+    let place = Place::new();
+    let file = place.write(
+        "far.jsonl",
+        "{\"time\":\"9999-12-31T23:59:59Z\",\"message\":\"far\"}\n{\"message\":\"near\",\"time\":\"2026-01-01T00:00:00Z\"}\n",
+    );
+    place.run(["import", file.to_str().unwrap()]).good();
+    place.run_with(["append", "-"], b"{\"time\":\"9999-12-31T23:59:59Z\",\"message\":\"appended\"}\n").good();
+    let said = |place: &Place| {
+        let rows = place.json("events | sort message | keep message")["rows"].clone();
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["message"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all = ["appended", "far", "near"];
+    assert_eq!(said(&place), all);
+    // It is sealed, rolled into the archive, and goes by its arrival like the others.
+    place.run(["seal"]).good();
+    place.run(["--now", "2099-12-31T00:00:00Z", "maintain"]).good();
+    assert_eq!(
+        (said(&place), place.run(["check", "--deep"]).code),
+        (all.map(str::to_owned).to_vec(), Some(0))
+    );
+    fs::write(place.store().join("logq.toml"), "retain_for = \"30d\"\n").unwrap();
+    place.run(["--now", LATER, "maintain"]).good();
+    assert_eq!(place.count(), 0);
+    place.run(["check", "--deep"]).good();
+}
