@@ -234,7 +234,7 @@ fn an_interrupt_ends_a_rule_of_retention_in_order_and_the_next_round_finishes() 
     let place = Place::new();
     let noise = |n: u64| n.wrapping_mul(0x5851_f42d_4c95_7f2d).to_string();
     let text = |n: u64| (0..100).map(|at| noise(n * 100 + at)).collect::<String>();
-    let level = |n: u64| if n % 2 == 0 { "debug" } else { "info" };
+    let level = |n: u64| if n.is_multiple_of(2) { "debug" } else { "info" };
     let line = |n: u64| format!("{{\"n\":{n},\"level\":\"{}\",\"message\":\"{}\"}}\n", level(n), text(n));
     place.run_with(["append", "-"], (0..400).map(line).collect::<String>().as_bytes()).good();
     place.run(["seal"]).good();

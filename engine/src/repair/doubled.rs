@@ -226,7 +226,7 @@ pub(super) fn apply(
         let of_file = |planned: &&mut Planned| {
             matches!(planned.target, Target::Doubled) && now_in(&planned.step.file) == file
         };
-        for planned in planned.iter_mut().filter(|planned| of_file(&planned)) {
+        for planned in planned.iter_mut().filter(of_file) {
             match &done {
                 Ok(done) => {
                     planned.step.aside.clone_from(&done.aside);
