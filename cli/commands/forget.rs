@@ -39,7 +39,7 @@ pub(crate) fn run(config: &Config, args: &args::Forget) -> Outcome {
     if args.apply {
         config.ui.note("backups and exports are out of reach: what they hold of these events is still there");
     }
-    Ok(end(config, &done, args.apply))
+    Ok(end(config, &done, args.apply, deleted))
 }
 
 /// Takes an import back, or shows what that would remove.
@@ -57,7 +57,7 @@ pub(crate) fn undo(config: &Config, id: &str, dry_run: bool) -> Outcome {
     let done = if dry_run { store.plan_forget(&forget)? } else { store.forget(&forget)? };
     let what = format!("import {id}");
     show(shown, &Report { what: &what, done: &done, applied: !dry_run, deleted: 0 })?;
-    Ok(end(config, &done, !dry_run))
+    Ok(end(config, &done, !dry_run, 0))
 }
 
 fn open(config: &Config, write: bool) -> Outcome<Store> {
@@ -73,14 +73,15 @@ struct Report<'r> {
     deleted: usize,
 }
 
-/// Exit 1 while matching events stay, or budgets for what is forgotten, 3 where a file cannot be read.
-fn end(config: &Config, done: &Forgotten, applied: bool) -> Exit {
+/// Exit 1 while anything that was named stays: matching events, budgets for what is forgotten, files that were set aside; 3 where a file cannot be read.
+fn end(config: &Config, done: &Forgotten, applied: bool, deleted: usize) -> Exit {
+    let stays = done.unsealed != 0 || !done.budgets.is_empty() || deleted < done.set_aside.len();
     for gap in &done.damage {
         config.ui.complain(
             &Failure::broken(format!("left as it is: {gap}")).help("`logq check` lists every damaged place"),
         );
     }
-    match (done.damage.is_empty(), applied && (done.unsealed != 0 || !done.budgets.is_empty())) {
+    match (done.damage.is_empty(), applied && stays) {
         (false, _) => Exit::Broken,
         (true, true) => Exit::No,
         (true, false) => Exit::Done,
@@ -123,7 +124,8 @@ fn lines(report: &Report<'_>) -> String {
     }
     for name in &done.budgets {
         out += &format!(
-            "budget `{name}` is defined for it and stays: `logq budget set {name} --remove` takes it away\n"
+            "budget `{name}` is defined for it or named after it, and stays: `logq budget set {} --remove` takes it away\n",
+            shell_word(name)
         );
     }
     match (done.set_aside.as_slice(), deleted) {
@@ -138,6 +140,15 @@ fn lines(report: &Report<'_>) -> String {
         (files, _) => out += &format!("deleted what was set aside: {}\n", files.join(" ")),
     }
     ui::visible_lines(&out)
+}
+
+/// A name as a shell takes it.
+fn shell_word(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !name.is_empty() && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', "'\\''"))
 }
 
 fn as_json(report: &Report<'_>) -> Value {

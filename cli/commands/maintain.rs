@@ -1,6 +1,7 @@
 //! `logq maintain`: one full round of upkeep, or what it would do and why.
 
 use std::io::Write as _;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use logq_engine::{
@@ -51,10 +52,11 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
     let store = Store::open(config.store()?, options.clone())?;
     let said = config.now()?;
     let now = said.unwrap_or_else(|| store.now());
+    let asked = interrupt::flag()?;
     let upkeep = match (args.dry_run, said) {
         (true, Some(now)) => store.plan_upkeep(now)?,
         (true, None) => store.plan_upkeep_by_clock()?,
-        (false, _) => round(&store, said)?,
+        (false, _) => round(&store, said, &asked)?,
     };
     if upkeep.cancelled {
         return stopped(config, format, &store, &upkeep, now);
@@ -72,10 +74,11 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
     )?;
     let dropped = match upkeep.held {
         Some(_) => Vec::new(),
-        None => drop_by_rules(config, &store, now, args.dry_run)?,
+        None => drop_by_rules(config, &store, now, args.dry_run, &asked)?,
     };
-    let mut said = dropped.iter().map(Dropped::line).collect::<String>()
-        + &summary(&upkeep, dropped.len(), args.dry_run);
+    let went = || dropped.iter().filter(|dropped| dropped.says_something());
+    let mut said =
+        went().map(Dropped::line).collect::<String>() + &summary(&upkeep, went().count(), args.dry_run);
     let stopped = dropped.last().is_some_and(|dropped| dropped.done.cancelled);
     if stopped {
         said += "stopped: what the rules still name is left for the next round\n";
@@ -85,14 +88,13 @@ pub(crate) fn run(config: &Config, args: &Maintain) -> Outcome {
 }
 
 /// One round, with progress on a terminal; an interrupt ends it in order.
-fn round(store: &Store, now: Option<i64>) -> Outcome<Upkeep> {
-    let asked = interrupt::flag()?;
+fn round(store: &Store, now: Option<i64>, asked: &AtomicBool) -> Outcome<Upkeep> {
     let mut progress = ui::Progress::since("maintain", Instant::now());
     let mut watch = |at: UpkeepProgress| {
         progress.name(&format!("step {} of {}", at.steps_done.saturating_add(1).min(at.steps), at.steps));
         progress.bytes(at.bytes_done, Some(at.bytes), None);
     };
-    Ok(store.maintain_with(Round { now, cancel: Some(&asked), watch: Some(&mut watch) })?)
+    Ok(store.maintain_with(Round { now, cancel: Some(asked), watch: Some(&mut watch) })?)
 }
 
 /// Says what was done before somebody ended the round, and what is left.
@@ -147,7 +149,13 @@ pub(super) struct Dropped {
 }
 
 /// Applies the rules of the settings, each to what is sealed by now. A rule that matches nothing touches nothing.
-fn drop_by_rules(config: &Config, store: &Store, now: i64, dry_run: bool) -> Outcome<Vec<Dropped>> {
+fn drop_by_rules(
+    config: &Config,
+    store: &Store,
+    now: i64,
+    dry_run: bool,
+    asked: &AtomicBool,
+) -> Outcome<Vec<Dropped>> {
     let mut dropped = Vec::new();
     for rule in config.file()?.retention() {
         let keep = i64::try_from(rule.keep.as_nanos()).unwrap_or(i64::MAX);
@@ -159,9 +167,13 @@ fn drop_by_rules(config: &Config, store: &Store, now: i64, dry_run: bool) -> Out
         let old = Predicate::field("_arrived", before);
         let predicate = Predicate::And(vec![selection.predicate, old]);
         let forget = Forget { range: selection.range, predicate, import: None };
-        let mut done = store.plan_forget(&forget)?;
-        if !dry_run && done.events != 0 {
-            done = drop_matches(store, &forget)?;
+        let look = Round { now: None, cancel: Some(asked), watch: None };
+        let mut done = store.plan_forget_with(&forget, look)?;
+        if done.cancelled {
+            // Nothing went yet.
+            done = Forgotten { cancelled: true, ..Forgotten::default() };
+        } else if !dry_run && done.events != 0 {
+            done = drop_matches(store, &forget, asked)?;
         }
         let cancelled = done.cancelled;
         if cancelled || done.events + done.unsealed != 0 || !done.damage.is_empty() {
@@ -175,14 +187,18 @@ fn drop_by_rules(config: &Config, store: &Store, now: i64, dry_run: bool) -> Out
 }
 
 /// Removes what a rule names, with progress on a terminal; an interrupt ends it in order.
-fn drop_matches(store: &Store, forget: &Forget) -> Outcome<Forgotten> {
-    let asked = interrupt::flag()?;
+fn drop_matches(store: &Store, forget: &Forget, asked: &AtomicBool) -> Outcome<Forgotten> {
     let mut progress = ui::Progress::since("retention", Instant::now());
     let mut watch = |at: UpkeepProgress| progress.bytes(at.bytes_done, Some(at.bytes), None);
-    Ok(store.forget_with(forget, Round { now: None, cancel: Some(&asked), watch: Some(&mut watch) })?)
+    Ok(store.forget_with(forget, Round { now: None, cancel: Some(asked), watch: Some(&mut watch) })?)
 }
 
 impl Dropped {
+    /// Whether anything is to be said of it, but that it was ended.
+    fn says_something(&self) -> bool {
+        self.done.events + self.done.unsealed != 0 || !self.done.damage.is_empty()
+    }
+
     fn why(&self) -> String {
         let keep = i64::try_from(self.rule.keep.as_nanos()).unwrap_or(i64::MAX);
         format!("retention: `{}` that arrived over {} ago", self.rule.condition, ui::span(keep))
@@ -315,8 +331,9 @@ fn as_json(upkeep: &Upkeep, planned: Option<&Options>, dropped: &[Dropped]) -> V
             }
             value
         })
-        .chain(dropped.iter().map(Dropped::as_json))
+        .chain(dropped.iter().filter(|dropped| dropped.says_something()).map(Dropped::as_json))
         .collect();
     let places: Vec<Value> = upkeep.damage.iter().map(damage).collect();
-    json!({"dry_run": planned.is_some(), "cancelled": upkeep.cancelled, "steps": steps, "unsealed": upkeep.unsealed, "damage": places})
+    let cancelled = upkeep.cancelled || dropped.iter().any(|dropped| dropped.done.cancelled);
+    json!({"dry_run": planned.is_some(), "cancelled": cancelled, "steps": steps, "unsealed": upkeep.unsealed, "damage": places})
 }

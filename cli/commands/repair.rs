@@ -36,6 +36,7 @@ fn kind_name(kind: RepairKind) -> &'static str {
         RepairKind::Salvage => "salvage",
         RepairKind::Note => "note",
         RepairKind::SetAside => "set aside",
+        RepairKind::Undouble => "undouble",
         RepairKind::Recount => "recount",
         RepairKind::Leave => "leave",
     }
@@ -48,6 +49,7 @@ fn step_lines(step: &RepairStep) -> String {
         RepairKind::Salvage => "what can be read becomes a segment in its place",
         RepairKind::Note => "it is not there: what is lost is noted",
         RepairKind::SetAside => "moved out of the way",
+        RepairKind::Undouble => "made anew without records that other files hold",
         RepairKind::Recount => "counted anew from the log",
         RepairKind::Leave => "left as it is",
     };

@@ -7,6 +7,7 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -55,8 +56,41 @@ pub struct CheckReport {
 /// A check and what a repair has to know besides.
 pub(crate) struct Examined {
     pub(crate) report: CheckReport,
-    /// Files that hold records which another file holds too.
-    pub(crate) doubled: Vec<String>,
+    pub(crate) doubled: Doubled,
+}
+
+/// Records that several files hold.
+#[derive(Debug, Default)]
+pub(crate) struct Doubled {
+    /// What the report says of them.
+    pub(crate) gaps: Vec<Twice>,
+    /// The files.
+    pub(crate) places: BTreeSet<Place>,
+    /// Which records: writers and sequences in order, no two runs of which touch.
+    pub(crate) shared: Vec<(u32, Range<u64>)>,
+}
+
+/// Two files that hold the same records.
+#[derive(Debug)]
+pub(crate) struct Twice {
+    pub(crate) gap: Gap,
+    files: [String; 2],
+}
+
+impl Twice {
+    /// Whether this file is one of the two.
+    pub(crate) fn names(&self, file: &str) -> bool {
+        self.files.iter().any(|name| name == file)
+    }
+}
+
+impl Doubled {
+    fn add(&mut self, writer: u32, run: Range<u64>) {
+        match self.shared.last_mut() {
+            Some((of, last)) if *of == writer && run.start <= last.end => last.end = last.end.max(run.end),
+            _ => self.shared.push((writer, run)),
+        }
+    }
 }
 
 /// How closely to look at sealed segments. Records of active files are always read one by one.
@@ -84,8 +118,8 @@ pub(crate) fn examine(core: &Core, depth: Depth) -> Result<Examined> {
             depth,
             report: CheckReport::default(),
             ids: Vec::new(),
-            names: Vec::new(),
-            doubled: Vec::new(),
+            places: Vec::new(),
+            doubled: Doubled::default(),
         };
         check.note_manifest(&manifest.condition);
         if check.run()? {
@@ -102,10 +136,10 @@ struct Check<'c> {
     state: Arc<State>,
     depth: Depth,
     report: CheckReport,
-    /// Which records each file holds: writer, sequences, and the place of the file in `names`.
+    /// Which records each file holds: writer, sequences, and the number of the file in `places`.
     ids: Vec<(u32, Range<u64>, usize)>,
-    names: Vec<String>,
-    doubled: Vec<String>,
+    places: Vec<Place>,
+    doubled: Doubled,
 }
 
 impl Check<'_> {
@@ -169,8 +203,8 @@ impl Check<'_> {
     fn check_segment(&mut self, place: Place, map: &Arc<dyn ReadMap>) {
         let mut check = SegmentCheck { state: &self.state, place, report: &mut self.report };
         let Some(segment) = check.run(map, self.depth) else { return };
-        let file = self.names.len();
-        self.names.push(place.file().relative());
+        let file = self.places.len();
+        self.places.push(place);
         for (writer, runs) in &segment.footer.writers {
             self.ids.extend(runs.iter().map(|run| (*writer, run.clone(), file)));
         }
@@ -202,8 +236,8 @@ impl Check<'_> {
         }
         self.report.torn += if live { 0 } else { settled.torn };
         add_frames(&settled, bytes, slot, &file, &mut self.report);
-        let at = self.names.len();
-        self.names.push(file);
+        let at = self.places.len();
+        self.places.push(Place::Active { slot, number });
         for frame in settled.frames.iter().filter(|frame| 0 < frame.header.count) {
             let (start, end) = (frame.header.first_sequence, frame.header.end_sequence());
             match self.ids.last_mut() {
@@ -223,16 +257,20 @@ impl Check<'_> {
                 && of == *writer
                 && run.start < end
                 && other != *file
-                && told != Some((other, *file))
+                && let (Some(place), Some(other_place)) = (self.places.get(*file), self.places.get(other))
             {
-                let id = |sequence| RecordId { writer: *writer, sequence };
-                let other_name = self.names.get(other).map_or("", String::as_str);
-                let what = format!("record {} and what follows it is in {other_name} too", id(run.start));
-                let name = self.names.get(*file).map_or("", String::as_str);
-                self.report.damage.push(gap(name, 0, 0, what));
-                self.doubled.extend([name.to_owned(), other_name.to_owned()]);
+                self.doubled.add(*writer, run.start..run.end.min(end));
+                self.doubled.places.extend([*place, *other_place]);
                 // Once for two files, however many runs they share.
-                told = Some((other, *file));
+                if told != Some((other, *file)) {
+                    let files = [place, other_place].map(|place| place.file().relative());
+                    let id = RecordId { writer: *writer, sequence: run.start };
+                    let what = format!("record {id} and what follows it is in {} too", files[1]);
+                    let gap = gap(&files[0], 0, 0, what);
+                    self.report.damage.push(gap.clone());
+                    self.doubled.gaps.push(Twice { gap, files });
+                    told = Some((other, *file));
+                }
             }
             if furthest.is_none_or(|(of, end, _)| of != *writer || end < run.end) {
                 furthest = Some((*writer, run.end, *file));

@@ -55,10 +55,11 @@ pub struct Forgotten {
     pub set_aside: Vec<String>,
     /// Segments that cannot be read whole. They stay as they are.
     pub damage: Vec<Gap>,
-    /// Budgets that are defined only for a value that is asked for. They are settings, and stay: nobody but a person can
+    /// Budgets that are defined only for a value that is asked for, or named after it. They are settings, and stay: nobody but a person can
     /// tell whether a limit may go.
     pub budgets: Vec<String>,
-    /// Whether somebody ended the removal: what these files had is gone, and the rest is still there.
+    /// Whether somebody ended the removal: what these files had is gone, and the rest is still there, or it was not proved that
+    /// nothing is.
     pub cancelled: bool,
     /// Bytes of the files that were replaced.
     pub bytes_before: u64,
@@ -81,15 +82,19 @@ impl Forget {
 }
 
 /// What would be removed. Changes nothing.
-pub(crate) fn plan(core: &Core, cache: &Cache, forget: &Forget) -> Result<Forgotten> {
+pub(crate) fn plan(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'_>) -> Result<Forgotten> {
     let snapshot = Snapshot::take(core, cache)?;
     let state = core.manifest()?.state;
     let scan = forget.scan();
     let mut found = Forgotten { set_aside: set_aside(core, forget)?, ..Forgotten::default() };
     let mut counts: BTreeMap<(u32, u64), u64> = BTreeMap::new();
-    for part in snapshot.parts(&scan)? {
+    let parts = snapshot.parts(&scan)?;
+    let sizes = Sizes::of(&snapshot, &parts);
+    for part in &parts {
         let mut count = 0;
-        matches(&part, &mut |_| count += 1)?;
+        if !sizes.read(part, guide, &mut |_| count += 1)? {
+            return Ok(Forgotten { cancelled: true, ..found });
+        }
         *counts.entry(part.file()).or_default() += count;
     }
     if let Some(about) = about(core, &forget.predicate, forget.range)? {
@@ -126,7 +131,9 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'
     let scan = forget.scan();
     let snapshot = Snapshot::take(core, cache)?;
     let mut by_file: BTreeMap<(u32, u64), Vec<Part<'_>>> = BTreeMap::new();
-    for part in snapshot.parts(&scan)? {
+    let parts = snapshot.parts(&scan)?;
+    let sizes = Sizes::of(&snapshot, &parts);
+    for part in parts {
         by_file.entry(part.file()).or_default().push(part);
     }
     let mut told_of = BTreeMap::new();
@@ -139,17 +146,21 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'
         let noted = |source| segment.footer.imports.iter().any(|progress| progress.source == source);
         let mut rows = told_of.remove(&(u32::MAX, segment.footer.id)).unwrap_or_default();
         for part in parts {
-            matches(&part, &mut |id| {
+            let reads = sizes.read(&part, guide, &mut |id| {
                 rows.insert(id);
             })?;
+            done.cancelled |= !reads;
+        }
+        if done.cancelled {
+            break;
         }
         if rows.is_empty() && !forget.import.is_some_and(noted) {
             continue;
         }
         let file = segment.footer.place().file().relative();
-        let removal = Removal { rows: &rows, import: forget.import, bodies: false };
+        let removal = Removal { rows: &rows, import: forget.import, bodies: false, noted: true };
         match maintenance.remove(segment.footer.id, removal)? {
-            Removed::Bytes(bytes) => {
+            Removed::Done(_, bytes) => {
                 done.bytes_before += segment.size();
                 done.bytes_after += bytes;
                 done.events += rows.len() as u64;
@@ -188,17 +199,44 @@ pub(crate) fn apply(core: &Core, cache: &Cache, forget: &Forget, guide: &Guide<'
     }
     maintenance.unlink_all()?;
     // Nobody seals new matches meanwhile: maintenance is still held.
-    prove(core, &scan, forget, &done)?;
+    done.cancelled = !prove(core, &scan, forget, &done, guide)?;
     Ok(done)
 }
 
+/// How much is read with each part of a sealed file: its share of it.
+struct Sizes(BTreeMap<(u32, u64), u64>);
+
+impl Sizes {
+    fn of(snapshot: &Snapshot, parts: &[Part<'_>]) -> Self {
+        let mut counts: BTreeMap<(u32, u64), u64> = BTreeMap::new();
+        parts.iter().for_each(|part| *counts.entry(part.file()).or_default() += 1);
+        let segments =
+            snapshot.segments.iter().map(|segment| ((u32::MAX, segment.footer.id), segment.size()));
+        Self(segments.filter_map(|(file, size)| Some((file, size / counts.get(&file)?))).collect())
+    }
+
+    /// Shows the ids of the rows that match, and rests as long as the guide asks for. `false` when it is to end; not all may
+    /// have been shown then.
+    fn read(&self, part: &Part<'_>, guide: &Guide<'_>, visit: &mut dyn FnMut(RecordId)) -> Result<bool> {
+        if guide.is_cancelled() {
+            return Ok(false);
+        }
+        matches(part, visit)?;
+        Ok(guide.goes_on(self.0.get(&part.file()).copied().unwrap_or(0)))
+    }
+}
+
 /// Asks again: what is sealed and readable has no match any more, and keeps no word of the predicate that no row says.
-fn prove(core: &Core, scan: &Scan, forget: &Forget, done: &Forgotten) -> Result<()> {
+/// `false` when it was to end before.
+fn prove(core: &Core, scan: &Scan, forget: &Forget, done: &Forgotten, guide: &Guide<'_>) -> Result<bool> {
     let snapshot = Snapshot::take(core, &Cache::default())?;
     let mut words = Vec::new();
     asked(&forget.predicate, &mut words);
     if let Some(words) = Words::new(&words) {
         for segment in &snapshot.segments {
+            if !guide.goes_on(segment.size()) {
+                return Ok(false);
+            }
             // What is damaged was said, and stays.
             let Ok(left) = residue::find(segment, &words) else { continue };
             if let Some((word, place)) = left.first() {
@@ -215,16 +253,20 @@ fn prove(core: &Core, scan: &Scan, forget: &Forget, done: &Forgotten) -> Result<
         let what = format!("a record of a budget is about what was forgotten, and still in segment {id}");
         return Err(Error::new(ErrorKind::Corrupt, what).at(&core.dir));
     }
-    for part in snapshot.parts(scan)? {
+    let parts = snapshot.parts(scan)?;
+    let sizes = Sizes::of(&snapshot, &parts);
+    for part in parts {
         let (slot, id) = part.file();
         let mut left = None;
-        matches(&part, &mut |found| left = Some(found))?;
+        if !sizes.read(&part, guide, &mut |found| left = Some(found))? {
+            return Ok(false);
+        }
         if let Some(left) = left.filter(|_| slot == u32::MAX && done.damage.is_empty()) {
             let what = format!("record {left} matches and is still in segment {id}");
             return Err(Error::new(ErrorKind::Corrupt, what).at(&core.dir));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// What budgets know of the values that are asked for, if all records with them are to go and no other condition stands beside.

@@ -6,14 +6,16 @@
 //! leaves a store that opens with everything that was readable, once; a repair that stopped is done again.
 //!
 //! What is left alone: files that a writer is filling, files that the operating system does not let be read, files of
-//! a newer format, and records that two files hold, of which nobody can tell the right one.
+//! a newer format, and records of which two files say different things, since nobody can tell the right one.
+
+mod doubled;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::budget::Budgets;
-use crate::check::{self, Depth};
+use crate::check::{self, Depth, Twice};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::footer::{Footer, Read};
@@ -22,7 +24,7 @@ use crate::format::manifest::Place;
 use crate::format::name::{ACTIVE_DIR, FileName, QUARANTINE_DIR, SEGMENTS_DIR};
 use crate::gap::Gap;
 use crate::io::OpenMode;
-use crate::maintenance::{Guide, Maintenance, count_readable, was_cut};
+use crate::maintenance::{Guide, Maintenance, UpkeepStep, count_readable, was_cut};
 use crate::manifest::rebuild::archived;
 use crate::manifest::{FileEntry, State, read_header};
 use crate::quarantine;
@@ -54,6 +56,8 @@ pub enum RepairKind {
     Note,
     /// A file is moved to the quarantine, and nothing takes its place.
     SetAside,
+    /// Records go from a file, since other files hold them, too.
+    Undouble,
     /// Counters of budgets are counted anew from the log.
     Recount,
     /// Nothing is done: see [`RepairStep::why`].
@@ -92,6 +96,8 @@ enum Target {
     /// A file that is replaced by nothing.
     Other(FileName),
     Counters,
+    /// A file with records that others hold, too.
+    Doubled,
     Nothing,
 }
 
@@ -122,7 +128,7 @@ pub(crate) fn apply(core: &Core, budgets: &Budgets) -> Result<Repair> {
     }
     core.mend_manifest()?;
     set_orphans_aside(core, &mut maintenance, &mut planned, &lost)?;
-    salvage_active(core, &mut maintenance, &mut planned)?;
+    let mut moved = salvage_active(core, &mut maintenance, &mut planned)?;
     for planned in &mut planned {
         match planned.target.clone() {
             Target::Segment(id) => match maintenance.salvage(id)? {
@@ -144,6 +150,9 @@ pub(crate) fn apply(core: &Core, budgets: &Budgets) -> Result<Repair> {
             _ => {}
         }
     }
+    let salvaged = planned.iter().filter(|planned| matches!(planned.target, Target::Segment(_)));
+    moved.extend(salvaged.filter_map(|of| Some((of.step.file.clone(), of.step.output.clone()?))));
+    doubled::apply(core, &mut maintenance, &mut planned, &moved)?;
     maintenance.tell_gone()?;
     // What was lost is in no counter any more.
     budgets.recount_used()?;
@@ -165,16 +174,29 @@ fn set_orphans_aside(
     if !gaps.is_empty() {
         maintenance.note_lost(gaps)?;
     }
+    let state = core.manifest()?.state;
+    let segments = state.segments.iter().map(|(&id, entry)| Place::Segment { id, day: entry.day });
+    let known: BTreeSet<PathBuf> =
+        segments.chain(state.waiting.keys().copied()).map(|place| place.file().path(&core.dir)).collect();
     for planned in planned {
         if let Target::Orphan(path, _) = &planned.target {
+            // A manifest that was made anew names what could not be read for a moment.
+            if known.contains(path) {
+                leave(&mut planned.step, "it could not be read for a moment, and is the store's".into());
+                continue;
+            }
             planned.step.aside = Some(quarantine::set_aside(&*core.vfs, &core.dir, path)?);
         }
     }
     maintenance.sweep()
 }
 
-/// Active files become segments, damaged or not: those of a slot only go in their order.
-fn salvage_active(core: &Core, maintenance: &mut Maintenance<'_>, planned: &mut [Planned]) -> Result<()> {
+/// Active files become segments, damaged or not: those of a slot only go in their order. Says which became which.
+fn salvage_active(
+    core: &Core,
+    maintenance: &mut Maintenance<'_>,
+    planned: &mut [Planned],
+) -> Result<Vec<(String, String)>> {
     let files: BTreeSet<(u32, u64)> = planned
         .iter()
         .filter_map(|planned| match planned.target {
@@ -182,8 +204,8 @@ fn salvage_active(core: &Core, maintenance: &mut Maintenance<'_>, planned: &mut 
             _ => None,
         })
         .collect();
-    if files.is_empty() {
-        return Ok(());
+    if files.is_empty() && !doubled::has_active(planned) {
+        return Ok(Vec::new());
     }
     let steps = maintenance.salvage_active(files)?;
     let state = core.manifest()?.state;
@@ -197,7 +219,11 @@ fn salvage_active(core: &Core, maintenance: &mut Maintenance<'_>, planned: &mut 
             leave(&mut planned.step, "a writer took it up meanwhile: repair again when it has closed".into());
         }
     }
-    Ok(())
+    let each = |step: &UpkeepStep| {
+        let into = step.outputs.first().cloned();
+        step.inputs.iter().filter_map(|file| Some((file.clone(), into.clone()?))).collect::<Vec<_>>()
+    };
+    Ok(steps.iter().flat_map(each).collect())
 }
 
 fn leave(step: &mut RepairStep, why: String) {
@@ -210,18 +236,21 @@ fn look(core: &Core) -> Result<(Vec<Planned>, Vec<Gap>)> {
     let state = core.manifest()?.state;
     let mut order: Vec<String> = Vec::new();
     let mut damage: BTreeMap<String, Vec<Gap>> = BTreeMap::new();
-    for gap in examined.report.damage {
+    let doubled = &examined.doubled;
+    let is_doubled = |gap: &Gap| doubled.gaps.iter().any(|twice: &Twice| twice.gap == *gap);
+    for gap in examined.report.damage.into_iter().filter(|gap| !is_doubled(gap)) {
         if !damage.contains_key(&gap.file) {
             order.push(gap.file.clone());
         }
         damage.entry(gap.file.clone()).or_default().push(gap);
     }
-    let look = Look { core, state: &state, doubled: &examined.doubled };
+    let look = Look { core, state: &state };
     let mut planned = Vec::new();
     for file in order {
         let gaps = damage.remove(&file).unwrap_or_default();
         planned.push(look.plan(file, gaps));
     }
+    doubled::plan(core, &state, doubled, &mut planned)?;
     look.orphans(&mut planned)?;
     Ok((planned, examined.report.lost))
 }
@@ -230,12 +259,10 @@ fn look(core: &Core) -> Result<(Vec<Planned>, Vec<Gap>)> {
 struct Look<'c> {
     core: &'c Core,
     state: &'c State,
-    doubled: &'c [String],
 }
 
 impl Look<'_> {
     fn plan(&self, file: String, damage: Vec<Gap>) -> Planned {
-        let doubled = self.doubled.contains(&file);
         let step = RepairStep {
             kind: RepairKind::Leave,
             aside: None,
@@ -246,12 +273,6 @@ impl Look<'_> {
             why: String::new(),
             file,
         };
-        if doubled {
-            return left(
-                step,
-                "another file holds the same ids, and nobody can tell which one is right".into(),
-            );
-        }
         let active = self.state.files.iter().find(|((slot, number), _)| {
             step.file == FileName::Active { slot: *slot, number: *number }.relative()
         });

@@ -318,7 +318,18 @@ impl Store {
     /// # Errors
     /// As [`Store::snapshot`].
     pub fn plan_forget(&self, forget: &Forget) -> Result<Forgotten> {
-        forget::plan(&self.core, &self.cache, forget)
+        let cancel = AtomicBool::new(false);
+        forget::plan(&self.core, &self.cache, forget, &Guide::free(&self.core, &cancel))
+    }
+
+    /// As [`Store::plan_forget`], no faster than a round of maintenance may go, and ended when somebody asks for it:
+    /// [`Forgotten::cancelled`] says so, and not all was looked at then.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`].
+    pub fn plan_forget_with(&self, forget: &Forget, round: Round<'_>) -> Result<Forgotten> {
+        let plan = |guide: &Guide<'_>| forget::plan(&self.core, &self.cache, forget, guide);
+        maintenance::guided(&self.core, round, plan)
     }
 
     /// Removes the events that match from every file that can be sealed, for good: columns, dictionaries and indexes are
@@ -376,11 +387,9 @@ impl Store {
         self.forgotten(maintenance::guided(&self.core, round, apply)?)
     }
 
-    /// Counts the budgets anew when events went.
+    /// Counts the budgets anew: without what went, and what went before a removal that stopped half way.
     fn forgotten(&self, done: Forgotten) -> Result<Forgotten> {
-        if done.events != 0 {
-            self.budgets.recount_used()?;
-        }
+        self.budgets.recount_used()?;
         Ok(done)
     }
 

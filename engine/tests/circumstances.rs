@@ -105,6 +105,41 @@ fn a_clock_that_ran_ten_years_ahead_deletes_nothing_and_the_round_says_so() {
 }
 
 #[test]
+fn health_shows_what_waits_for_the_clock_from_the_jump_to_its_end() {
+    let disk = SimDisk::new(7);
+    let store = open(&disk, Some(30));
+    let start = store.now();
+    let held = |store: &Store| store.health(store.now()).unwrap().held;
+    append(&store, 0..20);
+    store.maintain_by_clock().unwrap();
+    assert_eq!(held(&store), None);
+    let jump = start + 10 * YEAR;
+    disk.set_clock(jump);
+    // The next round would say so, and after it the note of that round does.
+    assert!(held(&store).is_some_and(|held| jump <= held.since), "{:?}", held(&store));
+    let round = store.maintain_by_clock().unwrap().held.unwrap();
+    disk.advance(DAY);
+    for store in [&store, &open(&disk, Some(30))] {
+        let later = held(store).expect("the clock is not believed");
+        assert_eq!(
+            (later.since, later.until, later.known),
+            (round.since, round.since + 3 * DAY, round.known)
+        );
+        assert!(later.known < start + DAY && round.now + DAY <= later.now, "{later:?}");
+    }
+    // A round by rules that the options do not name said it, too; nobody else asks where nothing goes by age.
+    assert!(held(&open(&disk, None)).is_some());
+    disk.set_clock(start + DAY);
+    assert_eq!(held(&store), None, "the clock is right again");
+    store.maintain_by_clock().unwrap();
+    disk.set_clock(start + 90 * DAY);
+    assert_eq!((held(&store).is_some(), held(&open(&disk, None))), (true, None));
+    store.maintain_by_clock().unwrap();
+    disk.advance(3 * DAY);
+    assert_eq!(held(&store), None, "days later it is believed");
+}
+
+#[test]
 fn a_store_that_was_left_alone_for_years_expires_some_days_after_it_is_found() {
     let disk = SimDisk::new(3);
     let store = open(&disk, Some(30));

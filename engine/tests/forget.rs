@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
-use logq_engine::budget::{Budget, Window};
+use logq_engine::budget::{Budget, Request, Window};
 use logq_engine::io::sim::{ENOSPC, Fault, Keep, Op, SimDisk};
+use logq_engine::io::{OpenMode, Vfs as _};
 use logq_engine::{
     Comparison, Durability, Error, Event, Forget, ImportProgress, Literal, Options, Packer, Predicate, Scan,
     SourceId, Store, Test, TextTest, TimeRange, dump,
@@ -358,6 +360,152 @@ fn a_full_disk_while_forgetting_costs_nothing() {
             if fired == 0 {
                 break;
             }
+        }
+    }
+}
+
+/// The files of the store that have these bytes, in any case.
+fn with_bytes(disk: &SimDisk, word: &str) -> Vec<String> {
+    let has = |name: &String| {
+        let bytes = disk.contents(Path::new(name)).unwrap().to_ascii_lowercase();
+        bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    };
+    disk.files().into_iter().filter(has).collect()
+}
+
+#[test]
+fn no_byte_of_a_forgotten_value_is_left_in_any_file_once_everything_that_was_named_is_gone() {
+    for settled in [true, false] {
+        forget_everything_of_zalice(settled);
+    }
+}
+
+/// With a hold of hers that was let go of, or is still held.
+fn forget_everything_of_zalice(settled: bool) {
+    let disk = SimDisk::new(9);
+    let users = Budget { by: Some("user".into()), ..hard("users", 2_200, Window::Day) };
+    let one =
+        Budget { selector: vec![("user".into(), "zalice".into())], ..hard("one", 100_000, Window::Day) };
+    let options = Options { maintain: false, word_index_min: 1, ..Options::default() };
+    let open =
+        |options: &Options| Store::open_on(Arc::new(disk.clone()), Path::new(DIR), options.clone()).unwrap();
+    let store = open(&options);
+    for budget in
+        [users, one, hard("zalice-daily", 100_000, Window::Day), hard("other", 100_000, Window::Day)]
+    {
+        store.budgets().set(budget).unwrap();
+    }
+    for round in 0..3 {
+        let log = store.writer_with(Durability::Synced).unwrap();
+        for n in 0..40 {
+            let user = if n % 4 == 0 { "zalice" } else { "bob" };
+            log.append(&event(round * 40 + n, user).at(store.now()).tokens(90, 5)).unwrap();
+        }
+        log.close().unwrap();
+        // Alerts for groups, of which some are delivered and some are not.
+        store.budgets().status().unwrap();
+        match round {
+            0 => drop(store.maintain(store.now() + WEEK_AND_DAY).unwrap()),
+            1 => {
+                let hold = Request::new().field("user", "zalice").prompt_tokens(0).response_tokens(0);
+                let held = store.budgets().reserve_detached(&hold).unwrap().unwrap();
+                if settled {
+                    store.budgets().release_detached(held.hold).unwrap();
+                }
+                store.budgets().deliver(&mut |_| Ok(())).unwrap();
+                store.seal().unwrap();
+            }
+            _ => {}
+        }
+    }
+    for folder in ["quarantine", "imports"] {
+        disk.create_dir(&Path::new(DIR).join(folder)).unwrap();
+        let file = disk.open(&Path::new(DIR).join(folder).join("one"), OpenMode::CreateNew).unwrap();
+        file.write_at(0, b"{\"raw\": \"broken Zalice\"}").unwrap();
+    }
+    let planted = with_bytes(&disk, "zalice");
+    for place in ["active/", "budgets/definitions", "budgets/table", "quarantine/one", "imports/one"] {
+        assert!(planted.iter().any(|name| name.contains(place)), "{place}: {planted:?}");
+    }
+    // Whoever wrote the holds and alerts has closed.
+    drop(store);
+    let store = open(&options);
+    let forget = of(equal("user", "zalice"));
+    let planned = store.plan_forget(&forget).unwrap();
+    assert_eq!(planned.budgets, ["one", "zalice-daily"]);
+    let done = store.forget(&forget).unwrap();
+    assert!(30 < done.events, "the calls, holds and alerts: {done:?}");
+    assert_eq!((&done.budgets, &done.set_aside), (&planned.budgets, &planned.set_aside));
+    assert_eq!(
+        with_bytes(&disk, "zalice"),
+        ["/store/budgets/definitions", "/store/imports/one", "/store/quarantine/one"],
+        "what is left was named"
+    );
+    for name in &done.budgets {
+        assert!(store.budgets().remove(name).unwrap());
+    }
+    assert_eq!(store.delete_set_aside(&done.set_aside).unwrap(), 2);
+    let again = store.forget(&forget).unwrap();
+    assert_eq!((again.events, again.budgets, again.set_aside), (0, Vec::new(), Vec::new()));
+    drop(store);
+    assert_eq!(with_bytes(&disk, "zalice"), [""; 0]);
+    let store = open(&options);
+    assert_eq!(store.check_deep().unwrap().damage, []);
+    assert_eq!(store.budgets().verify().unwrap(), []);
+    for path in disk.files().iter().filter(|name| name.ends_with(".seg")) {
+        assert!(!dumped(&disk.contents(Path::new(path)).unwrap()).contains("zalice"), "{path}");
+    }
+}
+
+/// All that a dump shows of a file.
+fn dumped(bytes: &[u8]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("0.seg");
+    std::fs::write(&path, bytes).unwrap();
+    let mut text = String::new();
+    dump(&path, true, &mut |line| {
+        text += &format!("{line}\n");
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    text
+}
+
+#[test]
+fn a_process_killed_at_any_operation_of_forgetting_loses_no_other_record_and_the_next_one_counts_anew() {
+    let base = SimDisk::new(4);
+    let by_user = Budget { by: Some("user".into()), ..hard("by user", 100_000, Window::Day) };
+    {
+        let store = open(&base).unwrap();
+        define(&store, vec![by_user]);
+        for round in 0..2 {
+            let log = store.writer_with(Durability::Synced).unwrap();
+            for (n, user) in (0..).zip(["zalice", "bob", "bob"]) {
+                log.append(&event(round * 3 + n, user).at(store.now()).tokens(60, 30)).unwrap();
+            }
+            log.close().unwrap();
+            store.seal().unwrap();
+        }
+    }
+    let forget = of(equal("user", "zalice"));
+    let mut whole = 0;
+    for cut in 0.. {
+        let machine = base.crash(&Keep::Everything);
+        open(&machine).unwrap().budgets().status().unwrap();
+        let process = machine.process();
+        process.kill_after(machine.ops() + cut);
+        whole += u32::from(open(&process).and_then(|store| store.forget(&forget)).is_ok());
+        process.kill();
+        let store = open(&machine).unwrap();
+        let left = rows(&store).len();
+        assert!((4..=6).contains(&left), "killed after {cut}: {left}");
+        store.forget(&forget).unwrap();
+        assert_eq!(numbers(&rows(&store)), [1, 2, 4, 5], "killed after {cut}");
+        assert_eq!(store.budgets().verify().unwrap(), [], "killed after {cut}");
+        assert_eq!(with_bytes(&machine, "zalice"), [""; 0], "killed after {cut}");
+        assert_eq!(store.check_deep().unwrap().damage, [], "killed after {cut}");
+        if 2 < whole {
+            break;
         }
     }
 }

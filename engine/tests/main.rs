@@ -15,6 +15,8 @@ mod circumstances;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod doubled;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forget;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use logq_engine::io::Vfs as _;
 use logq_engine::io::sim::SimDisk;
 use logq_engine::{
-    Durability, Event, Forget, Options, Predicate, Round, Store, TimeRange, UpkeepKind, UpkeepProgress,
+    Comparison, Durability, Event, Forget, Literal, Options, Predicate, Round, Store, Test, TimeRange,
+    UpkeepKind, UpkeepProgress,
 };
 
 use crate::support::rows;
@@ -219,4 +220,79 @@ fn a_removal_keeps_to_its_limits_is_watched_and_ends_between_two_files() {
     let rest = store.forget_with(&forget, Round::default()).unwrap();
     assert_eq!((rest.cancelled, rest.events + done.events), (false, 1500));
     assert_eq!(rows(&store).len(), before - 1500);
+}
+
+/// What a rule of retention asks for: records of every segment.
+fn rule() -> Forget {
+    let below = Test::Compare(Comparison::Lt, Literal::Number("4500".into()));
+    let noise = Test::Compare(Comparison::Lt, Literal::Number("0".into()));
+    let predicate = Predicate::And(vec![Predicate::field("n", below), Predicate::field("noise", noise)]);
+    Forget { range: TimeRange::default(), predicate, import: None }
+}
+
+#[test]
+fn forgetting_by_a_rule_takes_the_time_that_the_limits_of_a_round_ask_for() {
+    let disk = SimDisk::new(5);
+    filled(&disk);
+    open(&disk, &options()).seal().unwrap();
+    let took = |options: &Options, paced: bool| {
+        let image = disk.crash(&logq_engine::io::sim::Keep::Everything);
+        image.set_write_time(20_000);
+        let store = open(&image, options);
+        let began = image.ticks();
+        let round = Round::default();
+        let planned = if paced { store.plan_forget_with(&rule(), round) } else { store.plan_forget(&rule()) };
+        assert!(1000 < planned.unwrap().events);
+        let looked = image.ticks() - began;
+        let done = if paced { store.forget_with(&rule(), Round::default()) } else { store.forget(&rule()) };
+        let done = done.unwrap();
+        assert!(!done.cancelled && done.files.len() == 5, "{done:?}");
+        (looked, image.ticks() - began, done.bytes_before)
+    };
+    let base = took(&options(), true).1;
+    let rate = 64 << 10;
+    let slow = Options { maintain_bytes_per_second: Some(rate), ..options() };
+    let (looked, whole, bytes) = took(&slow, true);
+    let time = |bytes: u64| bytes * 1_000_000_000 / rate;
+    assert!(time(bytes) / 2 <= looked, "{looked} ns to look at {bytes} bytes");
+    // Looked at twice, made anew, and looked at again to prove it.
+    assert!((time(3 * bytes)..=time(8 * bytes) + 2 * base).contains(&whole), "{whole} ns for {bytes} bytes");
+    let quarter = took(&Options { maintain_cpu_share: 25, ..options() }, true).1;
+    assert!((base * 2..=base * 4).contains(&quarter), "{quarter} ns, {base} ns at full speed");
+    // What a person asks for is not held back.
+    assert!(took(&slow, false).1 <= base);
+}
+
+#[test]
+fn forgetting_that_is_ended_anywhere_leaves_every_other_record_and_the_next_one_finishes() {
+    let disk = SimDisk::new(6);
+    filled(&disk);
+    let matches = |n: &i64| *n < 4500 && n.wrapping_mul(0x5851_f42d_4c95_7f2d) < 0;
+    let all: Vec<i64> = crate::support::numbers(&rows(&open(&disk, &options())));
+    let kept: Vec<i64> = all.iter().copied().filter(|n| !matches(n)).collect();
+    let mut ended = 0;
+    for at in 1.. {
+        let image = disk.crash(&logq_engine::io::sim::Keep::Everything);
+        let store = open(&image, &options());
+        let cancel = AtomicBool::new(false);
+        let mut looks = 0;
+        let mut watch = |_: UpkeepProgress| {
+            looks += 1;
+            cancel.store(at <= looks, Ordering::Relaxed);
+        };
+        let round = Round { cancel: Some(&cancel), watch: Some(&mut watch), ..Round::default() };
+        let done = store.forget_with(&rule(), round).unwrap();
+        let found = crate::support::numbers(&rows(&store));
+        assert!(kept.iter().all(|n| found.contains(n)), "ended at look {at}");
+        assert_eq!(store.check_deep().unwrap().damage, [], "ended at look {at}");
+        if !done.cancelled {
+            assert_eq!(found, kept);
+            break;
+        }
+        ended += 1;
+        assert!(!store.forget(&rule()).unwrap().cancelled);
+        assert_eq!(crate::support::numbers(&rows(&store)), kept, "ended at look {at}");
+        assert!(!image.files().iter().any(|name| name.ends_with(".new")), "{:?}", image.files());
+    }
+    assert!(10 < ended, "{ended}");
 }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
-use logq_engine::{Durability, Event, Options, Scan, Store};
+use logq_engine::{
+    Comparison, Durability, Event, Forget, Literal, Options, Predicate, Scan, Store, Test, TimeRange,
+};
 
 use crate::support::{numbers, read, rows};
 
@@ -139,6 +141,37 @@ fn two_processes_that_maintain_beside_a_writer_lose_and_double_nothing() {
     found.sort_unstable();
     assert_eq!(found, (0..6000).collect::<Vec<_>>());
     assert_eq!(store.check_deep().unwrap().damage, []);
+}
+
+#[test]
+fn a_process_that_maintains_beside_one_that_forgets_and_repairs_loses_and_doubles_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    let mut maintainer = spawn("maintain", dir.path());
+    for round in 0..10_i64 {
+        let log = store.writer_with(Durability::Buffered).unwrap();
+        for n in 0..200 {
+            log.append(&Event::new().field("n", round * 200 + n).message(&"x".repeat(200))).unwrap();
+        }
+        log.close().unwrap();
+        // The second half of each round goes.
+        let from = |comparison, n: i64| {
+            Predicate::field("n", Test::Compare(comparison, Literal::Number((round * 200 + n).to_string())))
+        };
+        let half = Predicate::And(vec![from(Comparison::Ge, 100), from(Comparison::Lt, 200)]);
+        let forget = Forget { range: TimeRange::default(), predicate: half, import: None };
+        let done = store.forget(&forget).unwrap();
+        assert_eq!((done.events, done.unsealed, done.damage.len()), (100, 0, 0));
+        assert_eq!(store.repair().unwrap().left, []);
+    }
+    drop(maintainer.stdin.take());
+    let out = maintainer.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&out.stdout).contains("rounds done"), "{out:?}");
+    let mut found = numbers(&rows(&store));
+    found.sort_unstable();
+    assert_eq!(found, (0..2000).filter(|n| n % 200 < 100).collect::<Vec<_>>());
+    assert_eq!(store.check_deep().unwrap().damage, []);
+    assert_eq!(store.health(store.now()).unwrap().orphans, [""; 0]);
 }
 
 /// Takes snapshots until standard input ends. Each must hold all of the one before, in dense runs.

@@ -419,6 +419,25 @@ fn a_repair_that_stops_at_any_operation_keeps_what_can_be_read_and_is_done_again
 }
 
 #[test]
+fn a_process_killed_at_any_operation_of_a_repair_keeps_what_can_be_read_and_another_ends_it() {
+    let base = SimDisk::new(13);
+    damaged(&base);
+    let before = readable(&open(&base.crash(&Keep::Everything)).unwrap()).0;
+    let mut ended = 0;
+    for at in 0.. {
+        let machine = base.crash(&Keep::Everything);
+        let victim = machine.process();
+        victim.kill_after(machine.ops() + at);
+        ended += u64::from(open(&victim).and_then(|store| store.repair()).is_ok());
+        victim.kill();
+        verify(&machine, &before, &format!("killed after {at}"));
+        if 2 < ended {
+            break;
+        }
+    }
+}
+
+#[test]
 fn a_repair_that_meets_a_failing_or_a_full_disk_fails_clean() {
     let base = SimDisk::new(12);
     damaged(&base);

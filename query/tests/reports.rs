@@ -1,8 +1,11 @@
 //! `storage` and `health`: what the store says of itself adds up.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use logq_engine::Store;
+use logq_engine::io::sim::SimDisk;
+use logq_engine::{Event, Options, Store};
 use logq_query::{Answer, Datum, Query, Session};
 
 use super::data::{self, Layout, NOW};
@@ -142,4 +145,31 @@ fn health_sees_a_clock_that_was_ahead() {
     let event = logq_engine::Event::new().at(NOW + 2 * 1440 * data::MINUTE).message("from tomorrow");
     let store = data::store(dir.path(), &[event], 1);
     assert_eq!(item(&store, "newest").1, "attention");
+}
+
+#[test]
+fn health_wants_attention_while_deletions_wait_for_the_clock() {
+    let disk = SimDisk::new(1);
+    let month = Duration::from_hours(24 * 30);
+    let options = Options { maintain: false, retain_for: Some(month), ..Options::default() };
+    let store = Store::open_on(Arc::new(disk.clone()), Path::new("/logs"), options).unwrap();
+    let start = store.now();
+    let log = store.writer().unwrap();
+    log.append(&Event::new().message("hello")).unwrap();
+    log.close().unwrap();
+    store.maintain_by_clock().unwrap();
+    let held = |store: &Store| {
+        let answer =
+            ask(store, "health | where item in (\"deletions wait since\", \"deletions wait until\")");
+        answer.rows.iter().map(|row| (row.cells[1].clone(), row.cells[3].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!((held(&store), item(&store, "clock set back").1), (Vec::new(), "good".into()));
+    let day = 1440 * data::MINUTE;
+    disk.set_clock(start + 3650 * day);
+    let said = store.maintain_by_clock().unwrap().held.unwrap();
+    disk.set_clock(start + 3651 * day);
+    let found: Vec<Datum> = held(&store).into_iter().map(|(value, _)| value).collect();
+    assert_eq!(found, [said.since, said.until].map(Datum::Time), "{said:?}");
+    assert!(held(&store).iter().all(|(_, status)| *status == Datum::text("attention")));
+    assert_eq!(item(&store, "verdict").1, "attention");
 }

@@ -64,7 +64,8 @@ fn lines_that_were_refused_are_named_and_go_only_when_asked() {
     let file = place.path("bad.jsonl");
     fs::write(&file, "{\"user\": \"zalice\", \"n\": 7}\n{\"user\": \"zalice\", broken\n").unwrap();
     place.run(["import", file.to_str().unwrap()]).good();
-    let done = place.run(["forget", "user=zalice", "--apply"]).good();
+    let done = place.run(["forget", "user=zalice", "--apply"]);
+    assert_eq!(done.code, Some(1), "something is left: {done:?}");
     assert!(done.out.contains("removed 3 events") && done.out.contains("imports/"), "{done:?}");
     let again = place.run(["forget", "user=zalice", "--apply", "--set-aside"]).good();
     assert!(again.out.contains("deleted what was set aside"), "{again:?}");
@@ -89,4 +90,24 @@ fn an_import_that_is_taken_back_can_be_made_again() {
     place.run(["import", "--undo", "nonsense"]).ends(2, "does not name an import");
     assert!(place.run(["import", path]).good().err.contains("imported 20 rows"));
     assert_eq!(place.json("events count")["rows"], json!([{"count": 26}]));
+}
+
+#[test]
+fn budgets_that_name_what_is_forgotten_are_named_with_the_way_out_and_make_the_command_end_with_1() {
+    let place = filled();
+    place
+        .run(["budget", "set", "for her", "--limit", "5000", "--window", "day", "--where", "user = zalice"])
+        .good();
+    place.run(["budget", "set", "zalice-daily", "--limit", "5000", "--window", "day"]).good();
+    let done = place.run(["forget", "user=zalice", "--apply"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    for way_out in ["`logq budget set 'for her' --remove`", "`logq budget set zalice-daily --remove`"] {
+        assert!(done.out.contains(way_out), "{way_out}: {done:?}");
+    }
+    let report = place.run(["forget", "user=zalice", "--apply", "-o", "json"]);
+    assert_eq!((report.code, &report.json()["budgets"]), (Some(1), &json!(["for her", "zalice-daily"])));
+    for name in ["for her", "zalice-daily"] {
+        place.run(["budget", "set", name, "--remove"]).good();
+    }
+    place.run(["forget", "user=zalice", "--apply"]).good();
 }

@@ -228,3 +228,72 @@ fn an_interrupt_ends_a_round_in_order_and_the_next_one_finishes() {
     assert_eq!(place.count(), 406);
     place.run(["check", "--deep"]).good();
 }
+
+#[test]
+fn an_interrupt_ends_a_rule_of_retention_in_order_and_the_next_round_finishes() {
+    let place = Place::new();
+    let noise = |n: u64| n.wrapping_mul(0x5851_f42d_4c95_7f2d).to_string();
+    let text = |n: u64| (0..100).map(|at| noise(n * 100 + at)).collect::<String>();
+    let level = |n: u64| if n.is_multiple_of(2) { "debug" } else { "info" };
+    let line = |n: u64| format!("{{\"n\":{n},\"level\":\"{}\",\"message\":\"{}\"}}\n", level(n), text(n));
+    place.run_with(["append", "-"], (0..400).map(line).collect::<String>().as_bytes()).good();
+    place.run(["seal"]).good();
+    fs::write(place.store().join("logq.toml"), "[[retention]]\nwhere = \"level = debug\"\nfor = \"0s\"\n")
+        .unwrap();
+    // It works for a hundredth of the time, so it would take seconds. The round itself has nothing to do.
+    let slow = ["maintain", "--cpu-share", "1"];
+    let mut child = place.command(slow).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = || {
+        fs::read_dir(place.store().join("segments"))
+            .unwrap()
+            .any(|name| name.unwrap().path().extension().is_some_and(|kind| kind == "new"))
+    };
+    while !begun() {
+        assert!(child.try_wait().unwrap().is_none(), "the round ended by itself");
+        std::thread::yield_now();
+    }
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ran = child.wait_with_output().unwrap();
+    let out = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{out}");
+    assert!(out.ends_with("stopped: what the rules still name is left for the next round\n"), "{out}");
+    assert!(!begun(), "nothing is left of the step");
+    assert_eq!(place.count(), 400);
+    let done = place.run(["maintain"]).good();
+    assert!(done.out.contains("drop   200 events"), "{}", done.out);
+    assert_eq!(place.count(), 200);
+    place.run(["check", "--deep"]).good();
+}
+
+#[test]
+fn events_from_the_year_9999_are_kept_and_hold_up_nothing() {
+    let place = Place::new();
+    let file = place.write(
+        "far.jsonl",
+        "{\"time\":\"9999-12-31T23:59:59Z\",\"message\":\"far\"}\n{\"message\":\"near\",\"time\":\"2026-01-01T00:00:00Z\"}\n",
+    );
+    place.run(["import", file.to_str().unwrap()]).good();
+    place.run_with(["append", "-"], b"{\"time\":\"9999-12-31T23:59:59Z\",\"message\":\"appended\"}\n").good();
+    let said = |place: &Place| {
+        let rows = place.json("events | sort message | keep message")["rows"].clone();
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["message"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all = ["appended", "far", "near"];
+    assert_eq!(said(&place), all);
+    // It is sealed, rolled into the archive, and goes by its arrival like the others.
+    place.run(["seal"]).good();
+    place.run(["--now", "2099-12-31T00:00:00Z", "maintain"]).good();
+    assert_eq!(
+        (said(&place), place.run(["check", "--deep"]).code),
+        (all.map(str::to_owned).to_vec(), Some(0))
+    );
+    fs::write(place.store().join("logq.toml"), "retain_for = \"30d\"\n").unwrap();
+    place.run(["--now", LATER, "maintain"]).good();
+    assert_eq!(place.count(), 0);
+    place.run(["check", "--deep"]).good();
+}

@@ -5,6 +5,7 @@ use super::op::Group;
 use super::{desk, record, state};
 use crate::core::Core;
 use crate::error::Result;
+use crate::text;
 
 /// The field of the records of budgets that says what they are; no other record has it.
 pub(crate) const KIND: &str = record::KIND;
@@ -48,13 +49,14 @@ impl<'v> About<'v> {
         defined.is_none_or(|defined| defined.by.as_deref() == Some(self.field))
     }
 
-    /// The budgets that are only for one of the values, by name.
+    /// The budgets that are only for one of the values, or named after one: their names.
     pub(crate) fn definitions(&self) -> Vec<String> {
         let names = |budget: &&Budget| {
             let one = |(field, value): &(String, String)| {
                 field == self.field && self.values.contains(&value.as_str())
             };
-            budget.selector.iter().any(one)
+            let is_value = |word: &str| self.values.iter().any(|value| word == value.to_lowercase());
+            budget.selector.iter().any(one) || text::tokens(&budget.name.to_lowercase()).any(is_value)
         };
         self.budgets.iter().filter(names).map(|budget| budget.name.clone()).collect()
     }

@@ -52,6 +52,7 @@ mod vector;
 
 pub(crate) use builder::Builder;
 pub(crate) use dedup::{Part, Pool, Shared};
+pub(crate) use distinct::hash_wide;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use read::fuzz;
 pub(crate) use read::{Column, TemplateCodes};

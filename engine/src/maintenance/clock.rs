@@ -39,6 +39,8 @@ pub struct Held {
     pub known: i64,
     /// What the clock says.
     pub now: i64,
+    /// What the clock said in the first round that did not believe it; where none has run since the jump, what it says.
+    pub since: i64,
     /// They go on when the clock says this, unless it jumps again.
     pub until: i64,
 }
@@ -107,8 +109,16 @@ pub(super) fn judge(note: Option<Note>, state: &State, now: i64) -> (Option<Note
     if HOLD <= now.saturating_sub(since) {
         return (Some(sure), None);
     }
-    let held = Held { known, now, until: since.saturating_add(HOLD) };
+    let held = Held { known, now, since, until: since.saturating_add(HOLD) };
     (Some(Note { steady: known, doubt: Some(since) }), Some(held))
+}
+
+/// The deletions by age that wait, as the next round would find when the clock says `now`. Where the options of the store
+/// delete nothing by age, only when a round said so: it may have had rules that the store does not know.
+pub(crate) fn held(core: &Core, state: &State, now: i64) -> Option<Held> {
+    let note = Note::read(core);
+    let asked = core.settings().deletes_by_age() || note.is_some_and(|note| note.doubt.is_some());
+    judge(note, state, now).1.filter(|_| asked)
 }
 
 /// The last time that is known to have been: that of the last round, or later ones that arrivals lead to step by step. Where

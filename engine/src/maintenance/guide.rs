@@ -97,7 +97,7 @@ impl<'g> Guide<'g> {
     }
 
     /// Whether somebody wants the round to end.
-    pub(super) fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
 
@@ -156,6 +156,11 @@ impl<'g> Guide<'g> {
             pace.set(self.rest(Pace { moved: before.moved.saturating_add(bytes), ..before }));
         }
         if self.is_cancelled() { Err(Stopped::Cancelled) } else { Ok(()) }
+    }
+
+    /// As [`Guide::moved`], for work that nothing has to be taken back of. Whether it goes on.
+    pub(crate) fn goes_on(&self, bytes: u64) -> bool {
+        self.moved(bytes).is_ok()
     }
 
     fn tell(&self, row: u64) {

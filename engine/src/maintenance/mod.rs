@@ -17,6 +17,7 @@ mod guide;
 pub(crate) mod keeper;
 mod plan;
 mod rewrite;
+mod runs;
 mod salvage;
 mod sweep;
 
@@ -26,6 +27,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use self::clock::Held;
 use self::clock::Note;
+pub(crate) use self::clock::held;
 pub(crate) use self::frames::was_cut;
 pub(crate) use self::guide::Guide;
 pub use self::guide::{Round, UpkeepProgress};
@@ -129,8 +131,8 @@ pub(crate) struct Maintenance<'c> {
 /// What became of a segment that records were to be removed from.
 #[derive(Debug)]
 pub(crate) enum Removed {
-    /// It has so many bytes now.
-    Bytes(u64),
+    /// These files took its place, with so many bytes.
+    Done(Vec<String>, u64),
     /// It cannot be read whole, and stays as it is.
     Damaged(Gap),
     /// Somebody wants the process to end, and it stays as it is.
@@ -285,7 +287,7 @@ impl<'c> Maintenance<'c> {
             Job::Roll(ids) => step.rewrite(ids, Target::Days, None),
             Job::Bodies(id) => {
                 let day = state.segments.get(id).and_then(|entry| entry.day);
-                let removal = Removal { rows: &HashSet::new(), import: None, bodies: true };
+                let removal = Removal { rows: &HashSet::new(), import: None, bodies: true, noted: true };
                 step.rewrite(&[*id], Target::Day(day), Some(removal))
             }
             Job::Expire(id, _) => {
@@ -344,7 +346,7 @@ impl<'c> Maintenance<'c> {
     /// What the operating system says.
     pub(crate) fn remove(&mut self, id: u64, removal: Removal<'_>) -> Result<Removed> {
         let state = self.core.manifest()?.state;
-        let Some(entry) = state.segments.get(&id) else { return Ok(Removed::Bytes(0)) };
+        let Some(entry) = state.segments.get(&id) else { return Ok(Removed::Done(Vec::new(), 0)) };
         self.guide.plan(1, entry.size);
         self.guide.begin(entry.records, entry.size);
         let place = Place::Segment { id, day: entry.day };
@@ -357,9 +359,9 @@ impl<'c> Maintenance<'c> {
             self.publish(&step, &[place], made, true)
         });
         match made {
-            Ok((_, bytes)) => {
+            Ok((outputs, bytes)) => {
                 self.guide.end();
-                Ok(Removed::Bytes(bytes))
+                Ok(Removed::Done(outputs, bytes))
             }
             Err(Stopped::Damaged { gap, .. }) => Ok(Removed::Damaged(gap)),
             Err(Stopped::Error(error)) => Err(error),
@@ -474,11 +476,6 @@ fn describe(core: &Core, job: &Job, state: &State) -> UpkeepStep {
         bytes_before,
         bytes_after: 0,
     }
-}
-
-/// The deletions by age that wait when the clock says `now`, where there are such deletions at all.
-pub(crate) fn held(core: &Core, state: &State, now: i64) -> Option<Held> {
-    core.settings().deletes_by_age().then(|| clock::judge(Note::read(core), state, now).1).flatten()
 }
 
 /// Bytes that the disk lacks for what is to stay free; what was replaced and waits for readers counts as free.

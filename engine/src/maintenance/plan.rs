@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::format::manifest::{Place, SegmentEntry};
 use crate::format::name::Day;
-use crate::manifest::State;
+use crate::manifest::{FileEntry, State};
 use crate::options::Options;
 
 /// Bytes of active files that one step seals at most: what it has to have mapped at a time.
@@ -258,9 +258,15 @@ fn sealable(state: &State, extent: Extent) -> Option<Vec<(u32, u64)>> {
     }
     files.sort_by_key(|&(time, slot, number, ..)| (time, slot, number));
     let (mut size, mut records) = (0, 0);
-    let mut taken = Vec::new();
+    let mut taken: Vec<(u32, u64)> = Vec::new();
+    let mut ends: BTreeMap<u32, u64> = BTreeMap::new();
     for (_, slot, number, bytes, more) in files {
         if !taken.is_empty() && (SEAL_SIZE_MAX < size + bytes || RECORDS_MAX < records + more) {
+            break;
+        }
+        // Of two files with the same ids, as after one was copied there, a segment of both would keep one record.
+        let run = sequences(state, (slot, number));
+        if ends.insert(slot, run.end).is_some_and(|before| run.start < before) {
             break;
         }
         size += bytes;
@@ -268,6 +274,13 @@ fn sealable(state: &State, extent: Extent) -> Option<Vec<(u32, u64)>> {
         taken.push((slot, number));
     }
     Some(taken)
+}
+
+/// The sequences that records of a file have.
+fn sequences(state: &State, file: (u32, u64)) -> std::ops::Range<u64> {
+    let entry = state.files.get(&file);
+    let end = |entry: &FileEntry| entry.done.map(|done| done.end_sequence.min(entry.cap));
+    entry.map_or(0..0, |entry| entry.first_sequence..end(entry).unwrap_or(entry.first_sequence))
 }
 
 impl Job {

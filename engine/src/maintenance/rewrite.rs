@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::bodies;
 use super::frames::{FrameRows, OpenFile, Row};
 use super::guide::Guide;
+use super::runs::{apart, by_writer};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::field;
@@ -79,6 +80,8 @@ pub(crate) struct Removal<'r> {
     pub(crate) import: Option<SourceId>,
     /// Whether prompts and responses go.
     pub(crate) bodies: bool,
+    /// Whether the footer is to name the records that went: not where another file has them.
+    pub(crate) noted: bool,
 }
 
 /// Where a step runs.
@@ -196,7 +199,7 @@ impl Step<'_> {
     /// Makes segments of segments: one, or one for each day of the archive; without what is to be removed.
     pub(super) fn rewrite(&self, ids: &[u64], target: Target, removal: Option<Removal<'_>>) -> Attempt<Made> {
         let mut made = Made { slots: self.state.slots.clone(), ..Made::default() };
-        let mut segments = Vec::new();
+        let mut segments: Vec<Segment> = Vec::new();
         for &id in ids {
             let place = Place::Segment { id, day: self.state.segments.get(&id).and_then(|entry| entry.day) };
             let segment = match Segment::open(self.vfs(), self.dir(), self.state.store, place) {
@@ -220,6 +223,7 @@ impl Step<'_> {
                 let known = made.slots.entry(slot).or_default();
                 *known = (*known).max(end);
             }
+            apart(&segments, &segment)?;
             segments.push(segment);
         }
         if let Some(source) = removal.and_then(|removal| removal.import) {
@@ -320,7 +324,9 @@ impl Step<'_> {
             let id = cursor.id;
             if removal.is_some_and(|removal| removal.rows.contains(&head.key.id)) {
                 let RecordId { writer, sequence } = head.key.id;
-                removed.push((writer, sequence..sequence.saturating_add(1)));
+                if removal.is_some_and(|removal| removal.noted) {
+                    removed.push((writer, sequence..sequence.saturating_add(1)));
+                }
                 cursor.rows.advance().map_err(|gap| Stopped::Damaged { id, gap })?;
                 continue;
             }
@@ -412,22 +418,6 @@ impl Target {
             Self::Days => Some(archive_day(head)),
         }
     }
-}
-
-/// Sequences of writers as runs by writer, in order, neighbours joined.
-fn by_writer(mut runs: Vec<(u32, Range<u64>)>) -> Vec<(u32, Vec<Range<u64>>)> {
-    runs.sort_unstable_by_key(|(writer, run)| (*writer, run.start));
-    let mut writers: Vec<(u32, Vec<Range<u64>>)> = Vec::new();
-    for (writer, run) in runs {
-        match writers.last_mut() {
-            Some((last, runs)) if *last == writer => match runs.last_mut() {
-                Some(before) if run.start <= before.end => before.end = before.end.max(run.end),
-                _ => runs.push(run),
-            },
-            _ => writers.push((writer, vec![run])),
-        }
-    }
-    writers
 }
 
 /// The day of the archive that a record belongs to: that of its time, unless it was dated over a day ahead.

@@ -6,11 +6,11 @@
 //! without records. A file that the operating system does not let be read is not damaged as far as one knows, and is
 //! left alone.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
+use std::collections::{BTreeSet, HashSet};
 
-use super::Maintenance;
-use super::rewrite::{Attempt, Made, Outputs, Step, Stopped, date_empty};
+use super::rewrite::{Attempt, Made, Outputs, Removal, Step, Stopped, date_empty};
+use super::runs::without;
+use super::{Maintenance, Removed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::footer::Footer;
 use crate::format::frame::ImportProgress;
@@ -126,6 +126,34 @@ impl Maintenance<'_> {
             Err(Stopped::Damaged { gap, .. }) => Ok(Err(gap)),
             Err(Stopped::Error(error)) => Err(error),
             Err(Stopped::Cancelled) => {
+                Err(Error::new(ErrorKind::Stale, "the repair was cancelled").at(&self.core.dir))
+            }
+        }
+    }
+
+    /// Makes a segment anew without records that other files hold, too; takes it away when it has no others. The error
+    /// inside says why it has to stay as it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn undouble(
+        &mut self,
+        id: u64,
+        rows: &HashSet<RecordId>,
+    ) -> Result<std::result::Result<Salvaged, Gap>> {
+        let state = self.core.manifest()?.state;
+        let Some(entry) = state.segments.get(&id) else { return Ok(Ok(Salvaged::default())) };
+        let (aside, _) = self.keep(Place::Segment { id, day: entry.day })?;
+        let removal = Removal { rows, import: None, bodies: false, noted: false };
+        match self.remove(id, removal)? {
+            Removed::Done(outputs, _) => Ok(Ok(Salvaged {
+                kept: entry.records.saturating_sub(rows.len() as u64),
+                lost: 0,
+                output: outputs.into_iter().next().unwrap_or_default(),
+                aside,
+            })),
+            Removed::Damaged(gap) => Ok(Err(gap)),
+            Removed::Cancelled => {
                 Err(Error::new(ErrorKind::Stale, "the repair was cancelled").at(&self.core.dir))
             }
         }
@@ -293,51 +321,4 @@ fn lost(old: &Footer, new: &Footer) -> Vec<Gap> {
         }
     }
     gaps
-}
-
-/// What of these runs is not in those; both are in order.
-fn without(all: &[Range<u64>], kept: &[Range<u64>]) -> Vec<Range<u64>> {
-    let mut missing = Vec::new();
-    for run in all {
-        let mut start = run.start;
-        let from = kept.partition_point(|other| other.end <= run.start);
-        for other in kept.iter().skip(from).take_while(|other| other.start < run.end) {
-            if start < other.start {
-                missing.push(start..other.start);
-            }
-            start = start.max(other.end);
-        }
-        if start < run.end {
-            missing.push(start..run.end);
-        }
-    }
-    missing
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn what_is_missing_is_what_is_in_the_first_runs_and_not_in_the_second(
-            all in proptest::collection::btree_set(0_u64..60, 0..40),
-            kept in proptest::collection::btree_set(0_u64..60, 0..40),
-        ) {
-            let runs = |set: &std::collections::BTreeSet<u64>| {
-                let mut runs: Vec<Range<u64>> = Vec::new();
-                for &at in set {
-                    match runs.last_mut() {
-                        Some(run) if run.end == at => run.end += 1,
-                        _ => runs.push(at..at + 1),
-                    }
-                }
-                runs
-            };
-            let missing: Vec<u64> = without(&runs(&all), &runs(&kept)).into_iter().flatten().collect();
-            let want: Vec<u64> = all.difference(&kept).copied().collect();
-            prop_assert_eq!(missing, want);
-        }
-    }
 }

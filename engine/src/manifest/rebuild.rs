@@ -46,7 +46,7 @@ impl Files {
                 Some(FileName::SegmentNew { id }) => files.count(id),
                 Some(FileName::Segment { id, .. }) => {
                     files.count(id);
-                    files.add(vfs, &dir.join(SEGMENTS_DIR).join(&name), dir);
+                    files.add(vfs, &dir.join(SEGMENTS_DIR).join(&name), dir)?;
                 }
                 _ => {}
             }
@@ -55,7 +55,7 @@ impl Files {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             if let Some(id) = stem {
                 files.count(id);
-                files.add(vfs, &path, dir);
+                files.add(vfs, &path, dir)?;
             }
         }
         Ok(files)
@@ -65,16 +65,23 @@ impl Files {
         self.next_segment = self.next_segment.max(id.saturating_add(1));
     }
 
-    /// Takes a segment in, if its footer reads and it lies where it belongs.
-    fn add(&mut self, vfs: &dyn Vfs, path: &Path, dir: &Path) {
-        let map = vfs.open(path, OpenMode::Read).and_then(|file| file.map_read());
-        let Ok(map) = map else { return };
+    /// Takes a segment in, if its footer reads and it lies where it belongs. One that the operating system does not let be
+    /// read is an error: a manifest without it would make it a file of nobody.
+    fn add(&mut self, vfs: &dyn Vfs, path: &Path, dir: &Path) -> Result<()> {
+        let map = match vfs.open(path, OpenMode::Read).and_then(|file| file.map_read()) {
+            Ok(map) => map,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                return Err(Error::io("the manifest is lost, and a segment cannot be read", path, error));
+            }
+        };
         if let Read::Footer { footer, .. } = Footer::read(map.bytes()) {
             let name = FileName::Segment { id: footer.id, day: footer.day };
             if name.path(dir) == path {
                 self.segments.push(Found { footer: *footer, size: map.bytes().len() as u64 });
             }
         }
+        Ok(())
     }
 
     /// The identity of the store that the files belong to.

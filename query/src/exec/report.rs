@@ -161,6 +161,8 @@ fn health(health: &Health, budgets: &[budget::Status], set_back: u64, now: i64) 
             time_text(held.now),
             time_text(held.known)
         );
+        let since = "a round found the clock in doubt, or would now";
+        found.add("deletions wait since", Datum::Time(held.since), "time", Status::Attention, since);
         found.add("deletions wait until", Datum::Time(held.until), "time", Status::Attention, &detail);
     }
     of_disk(&mut found, health);
@@ -286,7 +288,9 @@ mod tests {
         };
         let none = said(None);
         assert!(!none.iter().any(|row| row.contains("deletions wait")), "{none:?}");
-        let held = said(Some(Held { known: 0, now: 400 * DAY, until: 403 * DAY }));
+        let held = said(Some(Held { known: 0, now: 400 * DAY, since: 399 * DAY, until: 402 * DAY }));
+        let since = held.iter().find(|row| row.contains("deletions wait since")).unwrap();
+        assert!(since.contains("attention"), "{since}");
         let found = held.iter().find(|row| row.contains("deletions wait until")).unwrap();
         for part in ["attention", "1971-02-05T00:00:00Z", "1970-01-01T00:00:00Z", "maintain --now"] {
             assert!(found.contains(part), "{part}: {found}");
